@@ -2,8 +2,8 @@
 
 const iso = /^(\d{4})-(\d{2})-(\d{2})[Tt ](\d{2}):(\d{2})(?::(\d{2})(?:[.,](\d{1,9}))?)?(Z|z|[+-]\d{2}:?\d{2})?$/;
 
-/** 9999-12-31T23:59:59.999999Z: the last moment that can be written with four digits of year. */
-export const instantMaxUs = 253_402_300_799_999_999;
+/** The last microsecond that a double holds exactly, in the year 2255; later moments are folded onto it. */
+export const instantMaxUs = Number.MAX_SAFE_INTEGER;
 
 /**
  * Microseconds from ISO-8601 text; without a zone it is UTC, as the processors' own times come. Digits beyond the
@@ -21,7 +21,7 @@ export function parseInstant(text: string, round: "down" | "up" = "down"): numbe
 	const nanos = Number(fraction.padEnd(9, "0"));
 	const micros = round === "up" ? Math.ceil(nanos / 1000) : Math.floor(nanos / 1000);
 	const us = (at - zoneOffsetMs(zone)) * 1000 + micros;
-	return us >= 0 && us <= instantMaxUs ? us : undefined;
+	return us >= 0 ? Math.min(us, instantMaxUs) : undefined;
 }
 
 /** ISO-8601 text in UTC with as many digits as the moment has: milliseconds, or microseconds where it is not whole. */
