@@ -1,0 +1,72 @@
+// The rows port: what the engine needs of a medium that keeps rows in transactions. Synchronous; one owner.
+//
+// Every change happens between `begin` and `commit`. What `commit` wrote is safe once a `sync` that began after it has
+// resolved. A medium that fails throws; nothing is tried again on it.
+import type { Charge, Payment } from "../../payment/life.ts";
+import type { Processor } from "../../payment/payment.ts";
+import type { Health, Summary, Window } from "./store.ts";
+
+/** A payment with its place in the order of acceptance: 1, 2, 3 …, never used twice within an epoch. */
+export interface Row {
+	readonly seq: number;
+	readonly payment: Payment;
+}
+
+/** Counters and marks that are written with every commit. */
+export interface Marks {
+	epoch: number;
+	/** How often this store was opened: the high part of every token, so that none repeats. */
+	boot: number;
+	/** Commits so far; a copy is kept apart from the rows, so that a loss of the newest ones is noticed at the start. */
+	commit: number;
+	/** No row up to this one is `accepted` or `in_flight`. */
+	doneUpTo: number;
+	/** No row after this one was ever leased. */
+	leasedUpTo: number;
+	/** Rows `accepted` (leased or not) and `in_flight`. */
+	open: number;
+	inDoubt: number;
+	parked: number;
+	accepted: number;
+	settled: number;
+	flagged: number;
+	attempts: number;
+	retries: number;
+}
+
+export interface Rows {
+	/** As of the last commit; change it between `begin` and `commit`. */
+	readonly marks: Marks;
+	begin(): void;
+	/** Writes the marks and commits. */
+	commit(): void;
+	/** Resolves when all that was committed before the call is on disk. */
+	sync(): Promise<void>;
+	insert(payment: Payment): Row;
+	/** Writes every field of the payment that can change: all but id, amount and time of acceptance. */
+	update(row: Row): void;
+	get(id: string): Row | undefined;
+	/** Rows `accepted` or `in_flight` with `after < seq <= upTo`, by seq. */
+	open(after: number, upTo: number, max: number): Row[];
+	/** Rows in doubt or parked with `dueAtMs <= nowMs`, the longest due first. */
+	due(nowMs: number, max: number): Row[];
+	/** The earliest `dueAtMs` of all. */
+	nextDueAtMs(): number | undefined;
+	/** Adds a charge to the ledger's totals. */
+	book(charge: Charge): void;
+	summary(window: Window): Summary;
+	/** Rows parked with `seq > after`, by seq. */
+	parked(after: number, max: number): Row[];
+	/** The processor that a payment forgotten in doubt may have been charged at. */
+	forgotten(id: string): Processor | undefined;
+	/** Takes an id off the list of those. */
+	remember(id: string): void;
+	/** Deletes every payment and the ledger; ids in flight, in doubt, parked or given up are kept as forgotten. */
+	forgetAll(): { readonly forgotten: number; readonly keptInDoubt: number };
+	/** When each processor's health was last polled, wall clock ms; 0: never. */
+	pollAtMs(processor: Processor): number;
+	savePollAtMs(processor: Processor, atMs: number): void;
+	health(): Health[];
+	saveHealth(health: Health): void;
+	close(): void;
+}

@@ -1,0 +1,168 @@
+// The store port: what the cache needs of whatever keeps payments. Asynchronous, in batches, and free of any engine.
+//
+// Whatever a promise reports when it resolves is on disk (where the store has one). Outcomes come in the order of what
+// was asked. A store that can no longer keep its promises rejects with StoreFailed, from then on for good.
+import type { AttemptResult, Charge, Payment, Pin, Resolution } from "../../payment/life.ts";
+import type { Processor } from "../../payment/payment.ts";
+
+export interface NewPayment {
+	readonly id: string;
+	readonly amountCents: bigint;
+}
+
+export type EnqueueOutcome = "accepted" | "repeated" | "conflict" | "full";
+
+/** A payment under a lease. `pin` is set for a payment in doubt: only that processor may be asked. */
+export interface Job {
+	readonly id: string;
+	readonly amountCents: bigint;
+	readonly token: number;
+	readonly epoch: number;
+	readonly pin?: Pin;
+	readonly attempts: number;
+}
+
+/** `fresh`: payments without a pin, oldest first. `pursuit`: payments in doubt or parked that are due. */
+export type LeaseKind = "fresh" | "pursuit";
+
+export interface LeaseKey {
+	readonly id: string;
+	readonly token: number;
+}
+
+export interface PinRequest extends LeaseKey {
+	readonly epoch: number;
+	readonly processor: Processor;
+}
+
+export type PinOutcome =
+	| { readonly outcome: "pinned"; readonly requestedAtUs: number }
+	| { readonly outcome: "fenced" | "pinned_elsewhere" | "no_slot" };
+
+export interface Release extends LeaseKey {
+	readonly epoch: number;
+	readonly result: AttemptResult;
+}
+
+export type ReleaseOutcome = "released" | "fenced";
+
+export interface Settlement {
+	readonly id: string;
+	readonly epoch: number;
+	readonly charge: Charge;
+}
+
+export type SettleOutcome = "settled" | "repeated" | "stale" | "refused";
+
+/** Inclusive bounds, µs; an absent bound is open. */
+export interface Window {
+	readonly fromUs?: number;
+	readonly toUs?: number;
+}
+
+export interface Totals {
+	readonly count: bigint;
+	readonly amountCents: bigint;
+}
+
+export interface Summary {
+	readonly totals: Readonly<Record<Processor, Totals>>;
+	/** Rows read for this answer: bounded by the logarithm of the ledger's span, whatever its size. */
+	readonly rowsVisited: number;
+}
+
+export interface Health {
+	readonly processor: Processor;
+	readonly reachable: boolean;
+	readonly failing: boolean;
+	readonly minResponseMs: number;
+	readonly atUs: number;
+}
+
+/** A payment for those who ask, with the attempt that is open, if any, at the end of its log. */
+export type PaymentView = Payment;
+
+/** Totals count from the start of the epoch, and survive restarts, unless said otherwise. */
+export interface Figures {
+	readonly epoch: number;
+	readonly waiting: number;
+	readonly leased: number;
+	readonly inDoubt: number;
+	readonly parked: number;
+	readonly oldestWaitingMs: number;
+	readonly accepted: number;
+	readonly settled: number;
+	readonly flagged: number;
+	/** Since the start of the process. */
+	readonly settlesRefused: number;
+	readonly attempts: number;
+	readonly retries: number;
+	/** Since the start of the process. */
+	readonly commits: number;
+	readonly inFlight: Readonly<Record<Processor, number>>;
+}
+
+export type ResolveOutcome =
+	| { readonly outcome: "resolved"; readonly payment: PaymentView }
+	| { readonly outcome: "not_found" | "not_parked" | "refused" };
+
+export interface PurgeResult {
+	readonly epoch: number;
+	readonly forgotten: number;
+	readonly keptInDoubt: number;
+}
+
+export interface Store {
+	/** Accepts payments; `repeated` where the same id and amount were accepted before. */
+	enqueue(payments: readonly NewPayment[]): Promise<EnqueueOutcome[]>;
+	/** Leases up to `max` jobs to a session. The lease itself need not be on disk. */
+	lease(session: string, kind: LeaseKind, max: number): Promise<Job[]>;
+	/** Prolongs leases; resolves to the tokens that the session no longer holds. */
+	renew(session: string, tokens: readonly number[]): Promise<number[]>;
+	/** After a cut or a restart: takes up again what a session held; resolves to the tokens that are lost. */
+	reclaim(session: string, held: readonly LeaseKey[]): Promise<number[]>;
+	pin(requests: readonly PinRequest[]): Promise<PinOutcome[]>;
+	release(releases: readonly Release[]): Promise<ReleaseOutcome[]>;
+	settle(settlements: readonly Settlement[]): Promise<SettleOutcome[]>;
+	/** Ends the leases that have run out; open attempts under them become unknown. Resolves to how many. */
+	expire(): Promise<number>;
+	summary(window: Window): Promise<Summary>;
+	payment(id: string): Promise<PaymentView | undefined>;
+	/** Parked payments, oldest first, after the given cursor (0: from the start); `next` is 0 on the last page. */
+	parked(after: number, max: number): Promise<{ readonly payments: PaymentView[]; readonly next: number }>;
+	resolve(id: string, resolution: Resolution, charge: Charge | undefined): Promise<ResolveOutcome>;
+	/** Waits up to `waitMs` for open attempts to end, giving out and pinning nothing, then forgets all under a new epoch. */
+	purge(waitMs: number): Promise<PurgeResult>;
+	/** Grants one poll of a processor's health per poll gap, over restarts too; else resolves to the ms until the next. */
+	claimPoll(processor: Processor): Promise<{ readonly granted: boolean; readonly nextMs: number }>;
+	saveHealth(health: Health): Promise<void>;
+	health(): Promise<Health[]>;
+	figures(): Promise<Figures>;
+	/** Calls `wake` whenever there may be something new to lease; returns how to stop that. */
+	subscribe(wake: () => void): () => void;
+	/** ms until the next pursuit is due; undefined when none waits. */
+	nextDueMs(): number | undefined;
+	/** Ends every lease that `session` holds, as if it had run out: its consumer is gone for good. */
+	endSession(session: string): Promise<void>;
+	/** Commits what was asked before, then closes. */
+	close(): Promise<void>;
+}
+
+/** The store cannot keep its promises any more; whoever gets this was promised nothing. The process should end. */
+export class StoreFailed extends Error {
+	override readonly name = "StoreFailed";
+}
+
+/** The store's settings. Times in ms. */
+export interface StoreSettings {
+	readonly leaseMs: number;
+	/** After a restart, how long the leases of pinned payments wait for their consumer to take them up again. */
+	readonly reclaimMs: number;
+	/** Payments that may wait; beyond, enqueue says `full`. */
+	readonly queueMax: number;
+	/** Attempts that may be open towards one processor, over all consumers. */
+	readonly inFlightMax: number;
+	/** The least time between two polls of one processor's health. */
+	readonly pollGapMs: number;
+	readonly doubt: import("../../payment/life.ts").DoubtPolicy;
+}
