@@ -192,7 +192,7 @@ export function resolve(payment: Payment, resolution: Resolution, charge: Charge
 		case "retry":
 			return { ...payment, state: "in_doubt", rounds: 0, doubtSinceMs: nowMs, dueAtMs: nowMs, resolution };
 		case "give_up": {
-			const { dueAtMs: _, ...rest } = payment;
+			const { dueAtMs: _, ...rest } = endAttempt(payment, "unknown");
 			return { ...rest, state: "given_up", resolution };
 		}
 		case "settle": {

@@ -1,0 +1,152 @@
+// Group commit: the store port over an engine. What is asked while a commit is on its way to the disk is the next one.
+//
+// One transaction at a time: it carries out everything that waits, is committed, and is then made safe by one sync, off
+// the event loop. Only then are the answers given. What a caller waits for starts a commit at once; what nobody waits
+// for rides along, or goes after a pace of a few milliseconds.
+import type { Clock } from "../../clock.ts";
+import type { Charge, Resolution } from "../../payment/life.ts";
+import type { Processor } from "../../payment/payment.ts";
+import { createEngine, type Engine, type LifeRules } from "./engine.ts";
+import type { Rows } from "./rows.ts";
+import { type Health, type PurgeResult, type Store, StoreFailed, type StoreSettings } from "./store.ts";
+
+export interface StoreOptions {
+	readonly clock: Clock;
+	readonly random?: () => number;
+	/** For simulations that break a rule on purpose. */
+	readonly rules?: LifeRules;
+	/** How long a settle or a release may wait for company, ms. */
+	readonly paceMs?: number;
+}
+
+interface Change {
+	readonly run: (engine: Engine) => unknown;
+	readonly resolve: (result: never) => void;
+	readonly reject: (reason: unknown) => void;
+}
+
+/** Changes in one transaction; each is a batch of its caller's. */
+const changesMax = 256;
+/** Commits between two looks at how far the queue is worked off. */
+const advanceEvery = 256;
+/** Between two looks at whether the last open attempt has ended, while a purge waits, ms. */
+const purgeLookMs = 5;
+
+export function createStore(rows: Rows, settings: StoreSettings, options: StoreOptions): Store {
+	const { clock, paceMs = 2 } = options;
+	const engine = createEngine(rows, settings, clock, options.random, options.rules);
+	const wakes = new Set<() => void>();
+	const changes: Change[] = [];
+	let committing: Promise<void> | undefined;
+	let paced: (() => void) | undefined;
+	let failure: StoreFailed | undefined;
+	let purge: Promise<PurgeResult> | undefined;
+	let commits = 0;
+
+	function fail(batch: readonly Change[], cause: unknown): void {
+		failure ??= new StoreFailed("the store has failed; nothing more is promised", { cause });
+		for (const change of [...batch, ...changes.splice(0)]) change.reject(failure);
+	}
+
+	async function commitAll(): Promise<void> {
+		while (changes.length > 0 && !failure) {
+			const batch = changes.splice(0, changesMax);
+			try {
+				rows.begin();
+				const results = batch.map((change) => change.run(engine));
+				if (++commits % advanceEvery === 0) engine.advance();
+				rows.commit();
+				// A job may be given out before its acceptance is safe: its pin is synced later, on the same medium.
+				for (const wake of wakes) wake();
+				await rows.sync();
+				batch.forEach((change, i) => {
+					change.resolve(results[i] as never);
+				});
+			} catch (cause) {
+				fail(batch, cause);
+			}
+		}
+	}
+
+	function start(): void {
+		paced?.();
+		paced = undefined;
+		// A turn's grace: what arrives in the same read of a socket belongs into the same commit.
+		committing ??= Promise.resolve()
+			.then(commitAll)
+			.finally(() => {
+				committing = undefined;
+				if (changes.length > 0) start();
+			});
+	}
+
+	function change<T>(run: (engine: Engine) => T, urgent: boolean): Promise<T> {
+		if (failure) return Promise.reject(failure);
+		return new Promise<T>((resolve, reject) => {
+			changes.push({ run, resolve, reject });
+			if (urgent) start();
+			else if (!committing && !paced) paced = clock.after(paceMs, start);
+		});
+	}
+
+	function read<T>(run: () => T): Promise<T> {
+		if (failure) return Promise.reject(failure);
+		try {
+			return Promise.resolve(run());
+		} catch (cause) {
+			fail([], cause);
+			return Promise.reject(failure);
+		}
+	}
+
+	async function forget(waitMs: number): Promise<PurgeResult> {
+		engine.beginPurge();
+		const untilMs = clock.monotonic() + waitMs;
+		while (engine.openAttempts() > 0 && clock.monotonic() < untilMs) await clock.sleep(purgeLookMs);
+		return change(() => engine.purge(), true);
+	}
+
+	return {
+		enqueue: (payments) => change((engine) => payments.map(engine.enqueue), true),
+		lease: (session, kind, max) => read(() => engine.lease(session, kind, max)),
+		renew: (session, tokens) => read(() => engine.renew(session, tokens)),
+		reclaim: (session, held) => read(() => engine.reclaim(session, held)),
+		pin: (requests) => change((engine) => requests.map(engine.pin), true),
+		release: (releases) => change((engine) => releases.map(engine.release), false),
+		settle: (settlements) => change((engine) => settlements.map(engine.settle), false),
+		expire: () => (engine.hasExpired() ? change((engine) => engine.expire(), true) : Promise.resolve(0)),
+		endSession: (session) => change((engine) => engine.endSession(session), true),
+		summary: (window) => read(() => rows.summary(window)),
+		payment: (id) => read(() => engine.payment(id)),
+		parked: (after, max) => read(() => engine.parked(after, max)),
+		resolve: (id: string, resolution: Resolution, charge: Charge | undefined) =>
+			change((engine) => engine.resolve(id, resolution, charge), true),
+		purge(waitMs) {
+			purge ??= forget(waitMs).finally(() => {
+				purge = undefined;
+			});
+			return purge;
+		},
+		claimPoll: (processor: Processor) => change((engine) => engine.claimPoll(processor), true),
+		saveHealth: (health: Health) => change(() => rows.saveHealth(health), false),
+		health: () => read(() => rows.health()),
+		figures: () => read(() => ({ ...engine.figures(), commits })),
+		subscribe(wake) {
+			wakes.add(wake);
+			return () => wakes.delete(wake);
+		},
+		nextDueMs: () => engine.nextDueMs(),
+		async close() {
+			start();
+			while (committing) await committing;
+			if (!failure) {
+				failure = new StoreFailed("the store is closed");
+				rows.begin();
+				engine.advance();
+				rows.commit();
+				await rows.sync();
+			}
+			rows.close();
+		},
+	};
+}

@@ -1,0 +1,92 @@
+// Leases: who works on which payment, until when. In memory; a restart ends them, but for those that are taken up again.
+import type { LeaseKind } from "./store.ts";
+
+export interface Lease {
+	readonly token: number;
+	readonly id: string;
+	readonly seq: number;
+	readonly kind: LeaseKind;
+	/** Empty after a restart, until its consumer takes the lease up again. */
+	session: string;
+	/** On the monotonic clock, ms: a jump of the wall clock neither ends nor prolongs a lease. */
+	expiresAtMs: number;
+}
+
+/** 2³² leases per start, and 2²¹ starts, fit the integers that a double holds exactly. */
+const tokensPerBoot = 2 ** 32;
+const bootMax = 2 ** 21 - 1;
+
+export interface Leases {
+	readonly size: number;
+	freshSize(): number;
+	pursuitSize(): number;
+	/** The lowest token that this start can issue: a lower one is of an earlier start. */
+	readonly firstToken: number;
+	grant(session: string, row: { id: string; seq: number }, kind: LeaseKind, expiresAtMs: number): Lease;
+	/** Takes up a lease under the token that it had before a restart. */
+	restore(lease: Lease): void;
+	ofToken(token: number): Lease | undefined;
+	ofId(id: string): Lease | undefined;
+	end(lease: Lease): void;
+	expired(nowMs: number): Lease[];
+	ofSession(session: string): Lease[];
+	clear(): void;
+	/** The lowest place in the order of acceptance that a fresh lease holds. */
+	lowestSeq(): number;
+}
+
+/** Tokens rise and never repeat: the store counts its starts, and a start that cannot be told apart is refused. */
+export function createLeases(boot: number): Leases {
+	if (boot > bootMax) throw new Error(`this store was opened ${boot} times; tokens are used up after ${bootMax}`);
+	let issued = 0;
+	let pursuits = 0;
+	const byToken = new Map<number, Lease>();
+	const byId = new Map<string, Lease>();
+	const add = (lease: Lease) => {
+		byToken.set(lease.token, lease);
+		byId.set(lease.id, lease);
+		if (lease.kind === "pursuit") pursuits++;
+		return lease;
+	};
+	return {
+		get size() {
+			return byToken.size;
+		},
+		firstToken: boot * tokensPerBoot,
+		freshSize: () => byToken.size - pursuits,
+		pursuitSize: () => pursuits,
+		grant(session, row, kind, expiresAtMs) {
+			if (++issued >= tokensPerBoot) throw new Error("the tokens of this start are used up");
+			const token = boot * tokensPerBoot + issued;
+			return add({ token, id: row.id, seq: row.seq, kind, session, expiresAtMs });
+		},
+		restore: add,
+		ofToken: (token) => byToken.get(token),
+		ofId: (id) => byId.get(id),
+		end(lease) {
+			if (!byToken.delete(lease.token)) return;
+			byId.delete(lease.id);
+			if (lease.kind === "pursuit") pursuits--;
+		},
+		expired(nowMs) {
+			const found: Lease[] = [];
+			for (const lease of byToken.values()) if (lease.expiresAtMs <= nowMs) found.push(lease);
+			return found;
+		},
+		ofSession(session) {
+			const found: Lease[] = [];
+			for (const lease of byToken.values()) if (lease.session === session) found.push(lease);
+			return found;
+		},
+		clear() {
+			byToken.clear();
+			byId.clear();
+			pursuits = 0;
+		},
+		lowestSeq() {
+			let lowest = Number.POSITIVE_INFINITY;
+			for (const lease of byToken.values()) if (lease.kind === "fresh" && lease.seq < lowest) lowest = lease.seq;
+			return lowest;
+		},
+	};
+}

@@ -1,0 +1,129 @@
+// Rows in memory: nothing survives the process. For tests, and to show what durability costs.
+import type { Processor } from "../../payment/payment.ts";
+import type { Marks, Row, Rows } from "./rows.ts";
+import type { Health, Window } from "./store.ts";
+
+/** An empty medium. `commit` and `sync` do nothing, as there is no disk. */
+export function createMemoryRows(): Rows {
+	const bySeq = new Map<number, Row>();
+	const seqOf = new Map<string, number>();
+	const due = new Set<number>();
+	const forgotten = new Map<string, Processor>();
+	const ledger: Record<Processor, Map<number, { count: bigint; cents: bigint }>> = {
+		default: new Map(),
+		fallback: new Map(),
+	};
+	const polls: Record<Processor, number> = { default: 0, fallback: 0 };
+	const health = new Map<Processor, Health>();
+	const marks: Marks = { ...noMarks(1), boot: 1 };
+	let lastSeq = 0;
+
+	const put = (row: Row): Row => {
+		bySeq.set(row.seq, row);
+		if (row.payment.dueAtMs === undefined) due.delete(row.seq);
+		else due.add(row.seq);
+		return row;
+	};
+	const ofSeq = (seq: number): Row => bySeq.get(seq) as Row;
+	const dueRows = () => [...due].map(ofSeq).sort((a, b) => (a.payment.dueAtMs ?? 0) - (b.payment.dueAtMs ?? 0));
+
+	return {
+		marks,
+		begin() {},
+		commit() {
+			marks.commit++;
+		},
+		async sync() {},
+		insert(payment) {
+			const seq = ++lastSeq;
+			seqOf.set(payment.id, seq);
+			return put({ seq, payment });
+		},
+		update: put,
+		get(id) {
+			const seq = seqOf.get(id);
+			return seq === undefined ? undefined : bySeq.get(seq);
+		},
+		open(after, upTo, max) {
+			const found: Row[] = [];
+			for (let seq = after + 1; seq <= Math.min(upTo, lastSeq) && found.length < max; seq++) {
+				const row = ofSeq(seq);
+				if (row.payment.state === "accepted" || row.payment.state === "in_flight") found.push(row);
+			}
+			return found;
+		},
+		due: (nowMs, max) =>
+			dueRows()
+				.filter((row) => (row.payment.dueAtMs ?? 0) <= nowMs)
+				.slice(0, max),
+		nextDueAtMs: () => dueRows()[0]?.payment.dueAtMs,
+		book(charge) {
+			const totals = ledger[charge.processor].get(charge.requestedAtUs) ?? { count: 0n, cents: 0n };
+			totals.count++;
+			totals.cents += charge.amountCents;
+			ledger[charge.processor].set(charge.requestedAtUs, totals);
+		},
+		summary({ fromUs = 0, toUs = Number.MAX_SAFE_INTEGER }: Window) {
+			let rowsVisited = 0;
+			const add = (processor: Processor) => {
+				let count = 0n;
+				let amountCents = 0n;
+				for (const [us, totals] of ledger[processor]) {
+					rowsVisited++;
+					if (us < fromUs || us > toUs) continue;
+					count += totals.count;
+					amountCents += totals.cents;
+				}
+				return { count, amountCents };
+			};
+			return { totals: { default: add("default"), fallback: add("fallback") }, rowsVisited };
+		},
+		parked(after, max) {
+			const found: Row[] = [];
+			for (const seq of [...due].sort((a, b) => a - b)) {
+				const row = ofSeq(seq);
+				if (seq > after && row.payment.state === "parked" && found.length < max) found.push(row);
+			}
+			return found;
+		},
+		forgotten: (id) => forgotten.get(id),
+		remember: (id) => void forgotten.delete(id),
+		forgetAll() {
+			let keptInDoubt = 0;
+			for (const { payment } of bySeq.values()) {
+				if (!payment.pin) continue;
+				forgotten.set(payment.id, payment.pin.processor);
+				keptInDoubt++;
+			}
+			const count = bySeq.size;
+			lastSeq = 0;
+			for (const part of [bySeq, seqOf, due, ledger.default, ledger.fallback]) part.clear();
+			return { forgotten: count, keptInDoubt };
+		},
+		pollAtMs: (processor) => polls[processor],
+		savePollAtMs(processor, atMs) {
+			polls[processor] = atMs;
+		},
+		health: () => [...health.values()],
+		saveHealth: (answer) => void health.set(answer.processor, answer),
+		close() {},
+	};
+}
+
+/** The marks of an empty store at the start of an epoch; what counts over epochs is left to the caller. */
+export function noMarks(epoch: number): Omit<Marks, "boot"> {
+	return {
+		epoch,
+		commit: 0,
+		doneUpTo: 0,
+		leasedUpTo: 0,
+		open: 0,
+		inDoubt: 0,
+		parked: 0,
+		accepted: 0,
+		settled: 0,
+		flagged: 0,
+		attempts: 0,
+		retries: 0,
+	};
+}
