@@ -1,0 +1,258 @@
+// Every setting: its name, default, unit and meaning, in one table. From the environment, or from a flag, which wins.
+import { type Command, InvalidArgumentError, Option } from "commander";
+import { Decimal } from "decimal.js";
+
+interface Setting<T> {
+	/** The environment's name; the flag is the same in lower case with dashes. */
+	readonly name: string;
+	readonly default: T;
+	readonly unit: string;
+	readonly meaning: string;
+	/** The value, or an InvalidArgumentError that says what was expected. */
+	readonly parse: (text: string) => T;
+}
+
+function setting<T>(
+	name: string,
+	parse: (text: string) => T,
+	fallback: NoInfer<T>,
+	unit: string,
+	meaning: string,
+): Setting<T> {
+	return { name, default: fallback, unit, meaning, parse };
+}
+
+const table = {
+	port: setting("PORT", integer(0, 65535), 9999, "port", "where the HTTP API listens"),
+	host: setting("HOST", text(), "0.0.0.0", "address", "where the HTTP API listens"),
+	apiListen: setting(
+		"API_LISTEN",
+		text(),
+		"",
+		"unix:PATH",
+		"a unix socket for the HTTP API instead of HOST and PORT, for a load balancer on the same machine",
+	),
+	apiProcesses: setting("API_PROCESSES", integer(1, 16), 2, "processes", "how many api processes share the port"),
+	adminKeyFile: setting(
+		"ADMIN_KEY_FILE",
+		text(),
+		"",
+		"path",
+		"a file with the bearer key that purge, metrics, parked payments and their resolution ask for; empty: open to all",
+	),
+	acceptDeadlineMs: setting(
+		"ACCEPT_DEADLINE_MS",
+		integer(10, 60_000),
+		1_000,
+		"ms",
+		"how long a POST waits for its payment to be on disk before the answer is 503",
+	),
+
+	dataDir: setting("DATA_DIR", text(), "./data", "path", "where the store and the services' socket are kept"),
+	store: setting(
+		"STORE",
+		choice("sqlite", "memory"),
+		"sqlite",
+		"",
+		"where payments are kept; in memory nothing survives",
+	),
+	rpcAddr: setting("RPC_ADDR", address(), "127.0.0.1:9998", "host:port", "where the cache serves RPC over TCP"),
+	cacheAddr: setting(
+		"CACHE_ADDR",
+		text(),
+		"",
+		"unix:PATH or host:port",
+		"where api and consumer reach the cache; empty: the socket in DATA_DIR, which the cache serves beside RPC_ADDR",
+	),
+	queueMax: setting(
+		"QUEUE_MAX",
+		integer(1, 1e9),
+		10_000_000,
+		"payments",
+		"how many may wait; beyond, the answer is 429",
+	),
+	leaseMs: setting(
+		"LEASE_MS",
+		integer(500, 600_000),
+		10_000,
+		"ms",
+		"how long a consumer may be silent before its payments go to others",
+	),
+	reclaimMs: setting(
+		"RECLAIM_MS",
+		integer(0, 600_000),
+		5_000,
+		"ms",
+		"how long after a restart of the cache a consumer may take up again what it was charging",
+	),
+	inFlightMax: setting(
+		"IN_FLIGHT_MAX",
+		integer(1, 1300),
+		512,
+		"charges",
+		"how many may be open towards one processor, over all consumers; processors take 800, and queue 500",
+	),
+	pollGapMs: setting(
+		"POLL_GAP_MS",
+		integer(5_000, 600_000),
+		5_050,
+		"ms",
+		"the least time between two polls of a processor's health; processors allow one per 5 s",
+	),
+	doubtPauseMinMs: setting(
+		"DOUBT_PAUSE_MIN_MS",
+		integer(1, 60_000),
+		50,
+		"ms",
+		"the first pause of a payment in doubt; each further one is twice as long",
+	),
+	doubtPauseMaxMs: setting("DOUBT_PAUSE_MAX_MS", integer(1, 600_000), 10_000, "ms", "the longest of these pauses"),
+	parkAfterMs: setting("PARK_AFTER_MS", integer(0, 1e9), 600_000, "ms", "in doubt for longer, a payment is parked"),
+	parkedPauseMs: setting(
+		"PARKED_PAUSE_MS",
+		integer(100, 1e8),
+		20_000,
+		"ms",
+		"how often the processor of a parked payment is still asked for it",
+	),
+	purgeWaitMs: setting(
+		"PURGE_WAIT_MS",
+		integer(0, 60_000),
+		2_000,
+		"ms",
+		"how long a purge waits for charges in flight",
+	),
+
+	processorDefaultUrl: setting(
+		"PROCESSOR_DEFAULT_URL",
+		url(),
+		"",
+		"URL",
+		"the cheaper processor; empty: a simulator is started",
+	),
+	processorFallbackUrl: setting(
+		"PROCESSOR_FALLBACK_URL",
+		url(),
+		"",
+		"URL",
+		"the dearer processor; empty: a simulator is started",
+	),
+	processorDefaultFee: setting("PROCESSOR_DEFAULT_FEE", fee(), 0.05, "of the amount", "what the cheaper one takes"),
+	processorFallbackFee: setting("PROCESSOR_FALLBACK_FEE", fee(), 0.15, "of the amount", "what the dearer one takes"),
+	processorDefaultPort: setting("PROCESSOR_DEFAULT_PORT", integer(0, 65535), 8001, "port", "of the simulator"),
+	processorFallbackPort: setting("PROCESSOR_FALLBACK_PORT", integer(0, 65535), 8002, "port", "of the simulator"),
+	processorToken: setting("PROCESSOR_TOKEN", text(), "123", "", "the simulators' first admin token"),
+
+	workers: setting("WORKERS", integer(1, 2_000), 512, "jobs", "how many payments one consumer works on at once"),
+	pursuitWorkers: setting(
+		"PURSUIT_WORKERS",
+		integer(1, 500),
+		16,
+		"jobs",
+		"how many payments in doubt one consumer asks for at once, beside the others",
+	),
+	patienceMs: setting(
+		"PATIENCE_MS",
+		integer(0, 1e8),
+		5_000,
+		"ms",
+		"how much later than at the dearer processor a payment may be charged at the cheaper one",
+	),
+	chargeDeadlineMinMs: setting(
+		"CHARGE_DEADLINE_MIN_MS",
+		integer(100, 600_000),
+		6_000,
+		"ms",
+		"the shortest deadline of a charge; shorter than the processor's delay it only turns knowledge into doubt",
+	),
+	chargeDeadlineMaxMs: setting(
+		"CHARGE_DEADLINE_MAX_MS",
+		integer(100, 600_000),
+		20_000,
+		"ms",
+		"the longest deadline of a charge",
+	),
+
+	stopMs: setting("STOP_MS", integer(100, 600_000), 10_000, "ms", "how long each service may take to stop"),
+	logLevel: setting("LOG_LEVEL", choice("debug", "info", "warn", "error"), "info", "", "what is logged"),
+	logFormat: setting("LOG_FORMAT", choice("text", "json"), "text", "", "how it is logged, on standard error"),
+} satisfies Record<string, Setting<unknown>>;
+
+export type Settings = { readonly [K in keyof typeof table]: (typeof table)[K]["default"] };
+
+/** Adds every setting to a command, as an option that the environment can give as well. */
+export function addSettings(command: Command): Command {
+	for (const { name, default: fallback, unit, meaning, parse } of Object.values(table) as Setting<unknown>[]) {
+		const value = unit === "" ? "value" : unit.toLowerCase().replaceAll(" ", "-");
+		const option = new Option(`${flag(name)} <${value}>`, meaning).env(name).argParser(parse);
+		command.addOption(option.default(fallback, fallback === "" ? "none" : String(fallback)));
+	}
+	return command;
+}
+
+/** The settings that a command was given. A wrong one ends the process: its name, its value, and what was expected. */
+export function readSettings(command: Command): Settings {
+	const options = command.optsWithGlobals();
+	return Object.fromEntries(
+		Object.entries(table).map(([key, { name }]) => [key, options[camel(flag(name).slice(2))]]),
+	) as Settings;
+}
+
+/** The environment that gives a child process these settings. */
+export function toEnvironment(settings: Settings): Record<string, string> {
+	const given = Object.entries(table).filter(([key]) => settings[key as keyof Settings] !== "");
+	return Object.fromEntries(given.map(([key, { name }]) => [name, String(settings[key as keyof Settings])]));
+}
+
+const flag = (name: string) => `--${name.toLowerCase().replaceAll("_", "-")}`;
+const camel = (dashed: string) => dashed.replace(/-([a-z])/g, (_, letter: string) => letter.toUpperCase());
+
+function expected(what: string): InvalidArgumentError {
+	return new InvalidArgumentError(`Expected ${what}.`);
+}
+
+function integer(min: number, max: number): (text: string) => number {
+	return (text) => {
+		const value = /^\d+$/.test(text) ? Number(text) : Number.NaN;
+		if (!(value >= min && value <= max)) throw expected(`a whole number from ${min} to ${max}`);
+		return value;
+	};
+}
+
+function fee(): (text: string) => number {
+	return (text) => {
+		const value = /^\d+(\.\d+)?$/.test(text) ? new Decimal(text).toNumber() : Number.NaN;
+		if (!(value >= 0 && value < 1)) throw expected("a part of the amount, from 0 to below 1, such as 0.05");
+		return value;
+	};
+}
+
+function text(): (text: string) => string {
+	return (text) => text;
+}
+
+function choice<const T extends string>(...choices: readonly T[]): (text: string) => T {
+	return (text) => {
+		const found = choices.find((one) => one === text);
+		if (found === undefined) throw expected(choices.join(" or "));
+		return found;
+	};
+}
+
+function url(): (text: string) => string {
+	return (text) => {
+		if (text === "") return text;
+		const parsed = URL.canParse(text) ? new URL(text) : undefined;
+		if (!parsed || !/^https?:$/.test(parsed.protocol) || parsed.search !== "" || parsed.hash !== "")
+			throw expected("a URL such as http://127.0.0.1:8001");
+		return parsed.href.replace(/\/$/, "");
+	};
+}
+
+function address(): (text: string) => string {
+	return (text) => {
+		const port = /^(?:\[[0-9a-fA-F:]+\]|[^:\s]+):(\d{1,5})$/.exec(text)?.[1];
+		if (port === undefined || Number(port) > 65535) throw expected("host:port, such as 127.0.0.1:9998");
+		return text;
+	};
+}

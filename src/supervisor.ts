@@ -1,0 +1,145 @@
+// The supervisor: starts every service as a process of its own, starts it again when it dies, and stops all in order.
+//
+// A service says on standard output that it is ready, in one line, and logs on standard error. It holds its standard
+// input open for as long as the supervisor lives: when that ends, however, the service stops by itself, so that no
+// child outlives its parent. A service that ends with `exitRefused` said that starting it again is of no use.
+import { type ChildProcess, spawn } from "node:child_process";
+import { createInterface } from "node:readline";
+import type { Clock } from "./clock.ts";
+import type { Logger } from "./log.ts";
+
+/** The exit status of a service that refuses to run as it was told: sysexits' EX_CONFIG. */
+export const exitRefused = 78;
+
+export interface ServiceSpec {
+	/** How the service is called, on its line and in the log. */
+	readonly name: string;
+	readonly command: readonly [string, ...string[]];
+	readonly env: Readonly<Record<string, string>>;
+}
+
+export interface SupervisorOptions {
+	/** In order: each group starts when the one before is ready, and stops when the one after has stopped. */
+	readonly groups: readonly (readonly ServiceSpec[])[];
+	readonly clock: Clock;
+	readonly log: Logger;
+	/** One readable line a service, when it is ready for the first time. */
+	readonly say: (line: string) => void;
+	/** Takes the services' log lines. */
+	readonly logLines: NodeJS.WritableStream;
+	readonly stopMs: number;
+	/** How long a service may take until it is ready for the first time. */
+	readonly startMs: number;
+}
+
+/** Pauses before a service is started again: growing, and short again once it has run well. */
+const restartMinMs = 20;
+const restartMaxMs = 5_000;
+const ranWellMs = 10_000;
+
+interface Service {
+	readonly spec: ServiceSpec;
+	child?: ChildProcess;
+	exited: Promise<void>;
+	pauseMs: number;
+	said: boolean;
+}
+
+export interface Supervisor {
+	/** Resolves when every service is ready; rejects, with all stopped, when one refuses to start. */
+	readonly ready: Promise<void>;
+	/** Resolves when all has stopped: to the name of the service that refused to run, if that was the reason. */
+	readonly stopped: Promise<string | undefined>;
+	stop(): void;
+}
+
+export function supervise(options: SupervisorOptions): Supervisor {
+	const { groups, clock, log, say, logLines, stopMs, startMs } = options;
+	const services = groups.map((group) =>
+		group.map((spec): Service => ({ spec, exited: Promise.resolve(), pauseMs: restartMinMs, said: false })),
+	);
+	const stopping = new AbortController();
+	const finished = Promise.withResolvers<string | undefined>();
+	let refused: string | undefined;
+
+	function start(service: Service): Promise<void> {
+		const { name, command, env } = service.spec;
+		const ready = Promise.withResolvers<void>();
+		const exited = Promise.withResolvers<void>();
+		const startedMs = clock.monotonic();
+		const child = spawn(command[0], command.slice(1), {
+			env: { ...process.env, ...env },
+			stdio: ["pipe", "pipe", "pipe"],
+		});
+		service.child = child;
+		service.exited = exited.promise;
+		child.stdin.on("error", () => {
+			// The service ended while its input was open: its exit is handled below.
+		});
+		child.stderr.pipe(logLines, { end: false });
+		createInterface({ input: child.stdout }).on("line", (line) => {
+			if (!service.said) say(line);
+			service.said = true;
+			ready.resolve();
+		});
+		child.once("error", (error) => log.error({ err: error, of: name }, "cannot be started"));
+		child.once("close", (code, signal) => {
+			exited.resolve();
+			if (stopping.signal.aborted) return;
+			if (code === exitRefused) {
+				refused = name;
+				stop();
+				return;
+			}
+			if (clock.monotonic() - startedMs >= ranWellMs) service.pauseMs = restartMinMs;
+			log.warn({ of: name, code, signal, againInMs: service.pauseMs }, "a service ended; it is started again");
+			const pauseMs = service.pauseMs;
+			service.pauseMs = Math.min(pauseMs * 2, restartMaxMs);
+			clock.sleep(pauseMs, stopping.signal).then(
+				() => void start(service),
+				() => {
+					// Stopped while it paused: it stays ended.
+				},
+			);
+		});
+		return ready.promise;
+	}
+
+	async function end(service: Service): Promise<void> {
+		service.child?.kill("SIGTERM");
+		const late = clock.after(stopMs, () => {
+			log.error({ of: service.spec.name, stopMs }, "does not stop in time; killed");
+			service.child?.kill("SIGKILL");
+		});
+		await service.exited;
+		late();
+	}
+
+	async function endAll(): Promise<void> {
+		for (const group of services.toReversed()) await Promise.all(group.map(end));
+		finished.resolve(refused);
+	}
+
+	function stop(): void {
+		if (stopping.signal.aborted) return;
+		stopping.abort();
+		void endAll();
+	}
+
+	async function startAll(): Promise<void> {
+		const stopped = new Promise<never>((_, reject) => {
+			const reason = () => reject(new Error(refused ? `${refused} refused to start` : "stopped before all was ready"));
+			stopping.signal.addEventListener("abort", reason, { once: true });
+		});
+		for (const group of services) {
+			const cancel = clock.after(startMs, () => {
+				log.error({ of: group.map((one) => one.spec.name), startMs }, "not ready in time");
+				stop();
+			});
+			await Promise.race([Promise.all(group.map(start)), stopped]).finally(cancel);
+		}
+	}
+
+	const ready = startAll();
+	return { ready, stopped: finished.promise, stop };
+}
