@@ -17,7 +17,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file payrelay/v1/payment.proto.
  */
 export const file_payrelay_v1_payment: GenFile = /*@__PURE__*/
-  fileDesc("ChlwYXlyZWxheS92MS9wYXltZW50LnByb3RvEgtwYXlyZWxheS52MSJJCgNQaW4SKQoJcHJvY2Vzc29yGAEgASgOMhYucGF5cmVsYXkudjEuUHJvY2Vzc29yEhcKD3JlcXVlc3RlZF9hdF91cxgCIAEoAyKAAQoGQ2hhcmdlEjUKCXByb2Nlc3NvchgBIAEoDjIWLnBheXJlbGF5LnYxLlByb2Nlc3NvckIKukgHggEEEAEgABIdCgxhbW91bnRfY2VudHMYAiABKANCB7pIBCICKAASIAoPcmVxdWVzdGVkX2F0X3VzGAMgASgDQge6SAQiAigAKlUKCVByb2Nlc3NvchIZChVQUk9DRVNTT1JfVU5TUEVDSUZJRUQQABIVChFQUk9DRVNTT1JfREVGQVVMVBABEhYKElBST0NFU1NPUl9GQUxMQkFDSxACKtMBCgxQYXltZW50U3RhdGUSHQoZUEFZTUVOVF9TVEFURV9VTlNQRUNJRklFRBAAEhoKFlBBWU1FTlRfU1RBVEVfQUNDRVBURUQQARIbChdQQVlNRU5UX1NUQVRFX0lOX0ZMSUdIVBACEhoKFlBBWU1FTlRfU1RBVEVfSU5fRE9VQlQQAxIYChRQQVlNRU5UX1NUQVRFX1BBUktFRBAEEhkKFVBBWU1FTlRfU1RBVEVfU0VUVExFRBAFEhoKFlBBWU1FTlRfU1RBVEVfR0lWRU5fVVAQBmIGcHJvdG8z", [file_buf_validate_validate]);
+  fileDesc("ChlwYXlyZWxheS92MS9wYXltZW50LnByb3RvEgtwYXlyZWxheS52MSJJCgNQaW4SKQoJcHJvY2Vzc29yGAEgASgOMhYucGF5cmVsYXkudjEuUHJvY2Vzc29yEhcKD3JlcXVlc3RlZF9hdF91cxgCIAEoAyKAAQoGQ2hhcmdlEjUKCXByb2Nlc3NvchgBIAEoDjIWLnBheXJlbGF5LnYxLlByb2Nlc3NvckIKukgHggEEEAEgABIdCgxhbW91bnRfY2VudHMYAiABKANCB7pIBCICKAASIAoPcmVxdWVzdGVkX2F0X3VzGAMgASgDQge6SAQiAigAIh4KClJldHJ5QWZ0ZXISEAoIcmV0cnlfbXMYASABKA0qVQoJUHJvY2Vzc29yEhkKFVBST0NFU1NPUl9VTlNQRUNJRklFRBAAEhUKEVBST0NFU1NPUl9ERUZBVUxUEAESFgoSUFJPQ0VTU09SX0ZBTExCQUNLEAIq0wEKDFBheW1lbnRTdGF0ZRIdChlQQVlNRU5UX1NUQVRFX1VOU1BFQ0lGSUVEEAASGgoWUEFZTUVOVF9TVEFURV9BQ0NFUFRFRBABEhsKF1BBWU1FTlRfU1RBVEVfSU5fRkxJR0hUEAISGgoWUEFZTUVOVF9TVEFURV9JTl9ET1VCVBADEhgKFFBBWU1FTlRfU1RBVEVfUEFSS0VEEAQSGQoVUEFZTUVOVF9TVEFURV9TRVRUTEVEEAUSGgoWUEFZTUVOVF9TVEFURV9HSVZFTl9VUBAGYgZwcm90bzM", [file_buf_validate_validate]);
 
 /**
  * The processor that a payment is bound to, and the moment that its charge is dated with.
@@ -81,6 +81,27 @@ export type Charge = Message<"payrelay.v1.Charge"> & {
  */
 export const ChargeSchema: GenMessage<Charge> = /*@__PURE__*/
   messageDesc(file_payrelay_v1_payment, 1);
+
+/**
+ * The detail of an error that time heals, RESOURCE_EXHAUSTED above all: when to come again.
+ *
+ * @generated from message payrelay.v1.RetryAfter
+ */
+export type RetryAfter = Message<"payrelay.v1.RetryAfter"> & {
+  /**
+   * The shortest wait before the next try, ms.
+   *
+   * @generated from field: uint32 retry_ms = 1;
+   */
+  retryMs: number;
+};
+
+/**
+ * Describes the message payrelay.v1.RetryAfter.
+ * Use `create(RetryAfterSchema)` to create a new message.
+ */
+export const RetryAfterSchema: GenMessage<RetryAfter> = /*@__PURE__*/
+  messageDesc(file_payrelay_v1_payment, 2);
 
 /**
  * One of the two payment processors.
