@@ -14,7 +14,7 @@ export async function deliver(
 ): Promise<Response> {
 	switch (answer.kind) {
 		case "whole": {
-			if (answer.body === "") return new Response(null, { status: answer.status });
+			if (answer.body === "") return new Response(null, { status: answer.status, headers: { "content-length": "0" } });
 			const headers: Record<string, string> = { "content-type": answer.type ?? jsonType };
 			if (answer.retryAfterSeconds !== undefined) headers["retry-after"] = String(answer.retryAfterSeconds);
 			return new Response(answer.body, { status: answer.status, headers });

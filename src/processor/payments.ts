@@ -57,12 +57,16 @@ export function createPayments(capacity: number = initialCapacity): Payments {
 	return {
 		insert(id, cents, requestedAtUs) {
 			const bytes = paymentIdToBytes(id);
-			if (columns.index[slotOf(columns, bytes, 0)] !== 0) return false;
-			if (count === columns.capacity) columns = grow(columns);
+			let slot = slotOf(columns, bytes, 0);
+			if (columns.index[slot] !== 0) return false;
+			if (count === columns.capacity) {
+				columns = grow(columns);
+				slot = slotOf(columns, bytes, 0);
+			}
 			columns.ids.set(bytes, count * 16);
 			columns.cents[count] = cents;
 			columns.requestedAtUs[count] = requestedAtUs;
-			columns.index[slotOf(columns, bytes, 0)] = ++count;
+			columns.index[slot] = ++count;
 			return true;
 		},
 		find(id) {
