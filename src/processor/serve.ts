@@ -38,7 +38,6 @@ export async function serveProcessor(options: ServeProcessorOptions): Promise<Se
 	const processor = createProcessor({ clock, ...rest });
 	const server = createAdaptorServer({
 		fetch: createProcessorApp(name, processor, createFeeRate(feeRate)).fetch,
-		overrideGlobalObjects: true,
 		serverOptions: { keepAliveTimeout: keepAliveTimeoutMs, headersTimeout: headersTimeoutMs },
 	}) as Server;
 	await new Promise<void>((resolve, reject) => {
