@@ -1,0 +1,222 @@
+// The dispatcher: pushes jobs to the sessions that are connected, as they become ready, never beyond their credit.
+//
+// A session's stream takes jobs only while its consumer is ready for the next message, so one that does not read holds
+// up nothing and fills no memory. Whoever was served goes to the end of the line. Work is looked for when the store says
+// that there may be some, when a lease has ended, when a pursuit falls due, and at every tick.
+import { Code, ConnectError } from "@connectrpc/connect";
+import type { Clock } from "../clock.ts";
+import type { Holdings } from "./holdings.ts";
+import type { Job, LeaseKey, LeaseKind } from "./store/store.ts";
+
+/** Jobs in one message: a few tens of KiB. */
+export const messageMax = 256;
+/** Jobs dealt to one of several waiting sessions before the next one's turn. */
+const sliceMax = 16;
+/** Connected sessions; far beyond any deployment, and a bound to what a stranger can open. */
+const sessionsMax = 1000;
+/** The shortest wait for a pursuit, ms, so that one that is due but cannot be leased does not spin the process. */
+const dueMinMs = 5;
+
+export interface SessionRequest {
+	readonly session: string;
+	/** The most jobs outstanding, by kind. */
+	readonly credit: Readonly<Record<LeaseKind, number>>;
+	readonly held: readonly LeaseKey[];
+}
+
+/** First what was lost of `held`; then jobs, at least one, or none to show that the stream is alive. */
+export type Delivery = { readonly lost: readonly number[] } | { readonly jobs: readonly Job[] };
+
+export interface Dispatcher {
+	/** A session's stream, until `signal` aborts. ABORTED when another one takes its place. */
+	connect(request: SessionRequest, signal: AbortSignal): AsyncGenerator<Delivery, void>;
+	readonly connected: number;
+	/** To be called now and then: shows waiting consumers that their stream is alive, and looks for work. */
+	tick(): void;
+	/** Ends all streams, and accepts no more, with this error. */
+	close(error: ConnectError): void;
+}
+
+interface Stream {
+	readonly session: string;
+	readonly credit: Readonly<Record<LeaseKind, number>>;
+	/** Hands jobs to the consumer that waits for the next message. */
+	deliver?: ((jobs: readonly Job[]) => void) | undefined;
+	/** A message was sent since the last tick. */
+	active: boolean;
+	ended: boolean;
+	/** Why it ended, for its caller; absent when the caller left. */
+	error?: ConnectError;
+}
+
+/** `onError` is told of a failure that no caller waits for. */
+export function createDispatcher(holdings: Holdings, clock: Clock, onError: (cause: unknown) => void): Dispatcher {
+	const { store } = holdings;
+	const streams = new Map<string, Stream>();
+	/** Streams whose consumer waits, the longest first. */
+	const waiting = new Set<Stream>();
+	let dealing = false;
+	let again = false;
+	/** Looks for pursuits whatever the store says of the next one's time. */
+	let pursue = true;
+	let due: { readonly atMs: number; readonly cancel: () => void } | undefined;
+	let closed: ConnectError | undefined;
+	const unsubscribe = store.subscribe(wake);
+
+	/** At the end of this turn, so that what comes together goes out together. The store must not be held up. */
+	function wake(): void {
+		again = true;
+		if (dealing || closed) return;
+		dealing = true;
+		queueMicrotask(() => void run());
+	}
+
+	async function run(): Promise<void> {
+		try {
+			while (again && !closed) {
+				again = false;
+				await deal();
+			}
+		} catch (cause) {
+			onError(cause);
+		} finally {
+			dealing = false;
+		}
+	}
+
+	async function deal(): Promise<void> {
+		const hands = new Map<Stream, Job[]>();
+		if (waiting.size === 0) return;
+		const dueMs = store.nextDueMs();
+		if (pursue || (dueMs !== undefined && dueMs <= 0)) {
+			pursue = false;
+			await dealKind("pursuit", hands);
+			await dealKind("fresh", hands);
+			armDue(store.nextDueMs());
+		} else {
+			armDue(dueMs);
+			await dealKind("fresh", hands);
+		}
+		for (const [stream, jobs] of hands) {
+			if (stream.deliver) stream.deliver(jobs);
+			else void giveBack(jobs).catch(onError);
+		}
+	}
+
+	/** Slice by slice to those in line, until there is no more of this kind or nobody has room. */
+	async function dealKind(kind: LeaseKind, hands: Map<Stream, Job[]>): Promise<void> {
+		let line = [...waiting];
+		while (line.length > 0) {
+			const next: Stream[] = [];
+			for (const stream of line) {
+				const hand = hands.get(stream) ?? [];
+				const turnMax = line.length > 1 ? sliceMax : messageMax;
+				const max = Math.min(room(stream, kind), messageMax - hand.length, turnMax);
+				if (max <= 0 || !waiting.has(stream)) continue;
+				const jobs = await store.lease(stream.session, kind, max);
+				if (jobs.length === 0) return;
+				hands.set(stream, [...hand, ...jobs]);
+				next.push(stream);
+			}
+			line = next;
+		}
+	}
+
+	function room(stream: Stream, kind: LeaseKind): number {
+		return stream.credit[kind] - holdings.outstanding(stream.session, kind);
+	}
+
+	/** Without credit for it there is nothing to wait for; the end of a lease wakes by itself. */
+	function armDue(dueMs: number | undefined): void {
+		if (dueMs === undefined || ![...waiting].some((stream) => room(stream, "pursuit") > 0)) return;
+		const atMs = clock.monotonic() + Math.max(dueMs, dueMinMs);
+		if (due && due.atMs <= atMs) return;
+		due?.cancel();
+		const fire = () => {
+			due = undefined;
+			wake();
+		};
+		due = { atMs, cancel: clock.after(Math.max(dueMs, dueMinMs), fire) };
+	}
+
+	/** Jobs that were leased for a stream but never sent. */
+	async function giveBack(jobs: readonly { id: string; token: number; epoch: number }[]): Promise<void> {
+		if (jobs.length === 0) return;
+		await store.release(jobs.map(({ id, token, epoch }) => ({ id, token, epoch, result: "none" as const })));
+	}
+
+	function end(stream: Stream, error?: ConnectError): void {
+		if (stream.ended) return;
+		stream.ended = true;
+		if (error) stream.error = error;
+		if (streams.get(stream.session) === stream) streams.delete(stream.session);
+		stream.deliver?.([]);
+	}
+
+	function nextJobs(stream: Stream): Promise<readonly Job[]> {
+		return new Promise((resolve) => {
+			stream.deliver = (jobs) => {
+				waiting.delete(stream);
+				stream.deliver = undefined;
+				stream.active = true;
+				resolve(jobs);
+			};
+			waiting.add(stream);
+			wake();
+		});
+	}
+
+	function admit({ session, credit }: SessionRequest): Stream {
+		if (closed) throw closed;
+		const before = streams.get(session);
+		if (!before && streams.size >= sessionsMax)
+			throw new ConnectError(`${sessionsMax} sessions are connected already`, Code.ResourceExhausted);
+		if (before) end(before, new ConnectError("another stream of this session took its place", Code.Aborted));
+		const stream: Stream = { session, credit, active: false, ended: false };
+		streams.set(session, stream);
+		return stream;
+	}
+
+	async function* connect(request: SessionRequest, signal: AbortSignal): AsyncGenerator<Delivery, void> {
+		const stream = admit(request);
+		const leave = () => end(stream);
+		signal.addEventListener("abort", leave, { once: true });
+		if (signal.aborted) leave();
+		try {
+			const lost = await store.reclaim(request.session, request.held);
+			// Sent on an earlier stream that was cut before they arrived: nobody works on them.
+			if (!stream.ended) await giveBack(holdings.unknownTo(request.session, request.held));
+			if (!stream.ended) yield { lost };
+			while (!stream.ended) {
+				const jobs = await nextJobs(stream);
+				if (!stream.ended) yield { jobs };
+				else await giveBack(jobs);
+			}
+			if (stream.error) throw stream.error;
+		} finally {
+			signal.removeEventListener("abort", leave);
+			leave();
+		}
+	}
+
+	return {
+		connect,
+		get connected() {
+			return streams.size;
+		},
+		tick() {
+			// While jobs are being dealt, those in line are about to get some.
+			if (!dealing) for (const stream of [...waiting]) if (!stream.active) stream.deliver?.([]);
+			for (const stream of streams.values()) stream.active = false;
+			pursue = true;
+			wake();
+		},
+		close(error) {
+			if (closed) return;
+			closed = error;
+			unsubscribe();
+			due?.cancel();
+			for (const stream of streams.values()) end(stream, error);
+		},
+	};
+}
