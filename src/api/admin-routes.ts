@@ -1,0 +1,90 @@
+// What an operator asks: whether the relay is well, its figures, what is parked and what becomes of it, and the purge.
+
+import { readJsonText } from "./body.ts";
+import { pathId } from "./books-routes.ts";
+import type { ApiMetrics } from "./metrics.ts";
+import { viewPayment } from "./payment-view.ts";
+import { parseResolutionRequest, resolutionBodyMaxBytes } from "./resolution-request.ts";
+import { json, type Route, type RouteContext } from "./route.ts";
+
+/** A purge's answer comes this much later than its wait at most, ms. */
+const purgeSlackMs = 5_000;
+const pageSizeMax = 1000;
+const pageTokenMax = 64;
+
+export function adminRoutes(
+	{ stats, settings }: RouteContext,
+	metrics: ApiMetrics,
+	isServing: () => boolean,
+): readonly Route[] {
+	const options = { timeoutMs: settings.statsTimeoutMs };
+	const probe = { timeoutMs: settings.probeTimeoutMs };
+	return [
+		{
+			method: "POST",
+			path: "/purge-payments",
+			admin: true,
+			async handle() {
+				const { purgeWaitMs } = settings;
+				const purged = await stats.purge({ waitMs: purgeWaitMs }, { timeoutMs: purgeWaitMs + purgeSlackMs });
+				return json(`{"forgotten":${purged.forgotten},"keptInDoubt":${purged.keptInDoubt}}`);
+			},
+		},
+		{ method: "GET", path: "/healthz", handle: () => json('{"status":"alive"}') },
+		{
+			method: "GET",
+			path: "/readyz",
+			async handle() {
+				if (!isServing()) return { kind: "unavailable", detail: "This process is stopping." };
+				await stats.figures({}, probe);
+				return json('{"status":"ready"}');
+			},
+		},
+		{
+			method: "GET",
+			path: "/metrics",
+			admin: true,
+			async handle() {
+				const figures = await stats.figures({}, probe).catch(() => undefined);
+				return new Response(await metrics.expose(figures), { headers: { "content-type": metrics.contentType } });
+			},
+		},
+		{
+			method: "GET",
+			path: "/parked",
+			admin: true,
+			async handle(c) {
+				const size = c.req.query("pageSize") ?? "100";
+				const pageSize = /^\d{1,4}$/.test(size) ? Number(size) : 0;
+				const pageToken = c.req.query("pageToken") ?? "";
+				const errors = [
+					...(pageSize < 1 || pageSize > pageSizeMax ? [{ parameter: "pageSize", detail: "must be 1 to 1000" }] : []),
+					...(pageToken.length > pageTokenMax
+						? [{ parameter: "pageToken", detail: "must be the nextPageToken of the page before" }]
+						: []),
+				];
+				if (errors.length > 0)
+					return { kind: "invalid-query", detail: "See errors for the parameters at fault.", errors };
+				const page = await stats.listParked({ pageSize, pageToken }, options);
+				const payments = page.payments.map(viewPayment);
+				return json(JSON.stringify({ payments, nextPageToken: page.nextPageToken || undefined }));
+			},
+		},
+		{
+			method: "POST",
+			path: "/payments/:id/resolution",
+			admin: true,
+			async handle(c) {
+				const id = pathId(c);
+				if (typeof id !== "string") return id;
+				const text = await readJsonText(c.req.raw, resolutionBodyMaxBytes);
+				if (typeof text !== "string") return text;
+				const resolution = parseResolutionRequest(text);
+				if ("kind" in resolution) return resolution;
+				const { payment } = await stats.resolveParked({ id, ...resolution }, options);
+				if (!payment) throw new Error("the cache answered without the payment");
+				return json(JSON.stringify(viewPayment(payment)));
+			},
+		},
+	];
+}

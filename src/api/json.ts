@@ -1,0 +1,44 @@
+// JSON in which amounts of money pass exactly, in both directions: the digits of the text are what counts.
+import { formatCents } from "../payment/amount.ts";
+
+/** Stands where the text had a JSON number under the name `amount`. A symbol, so that no JSON text can forge it. */
+const sourceKey = Symbol("source text");
+
+type Reviver = (key: string, value: unknown, context: { readonly source?: string }) => unknown;
+type SourceAwareJson = {
+	parse(text: string, reviver: Reviver): unknown;
+	rawJSON(text: string): unknown;
+};
+/** ECMAScript's "JSON.parse source text access", which TypeScript's library does not declare yet. */
+const json = JSON as unknown as SourceAwareJson;
+
+/**
+ * A JSON object whose numbers named `amount`, at any depth, are kept as text: read them with {@link amountSource}.
+ * `undefined` where the text is not JSON, or not an object. Of members with the same name the last one counts.
+ */
+export function parseJsonObject(text: string): Record<string, unknown> | undefined {
+	let value: unknown;
+	try {
+		value = json.parse(text, keepAmountSource);
+	} catch {
+		return undefined;
+	}
+	return isObject(value) ? value : undefined;
+}
+
+/** The digits of a member that was a JSON number named `amount`; `undefined` for anything else. */
+export function amountSource(value: unknown): string | undefined {
+	return (value as { [sourceKey]?: string } | null | undefined)?.[sourceKey];
+}
+
+export function isObject(value: unknown): value is Record<string, unknown> {
+	return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/** For `JSON.stringify`: cents as a JSON number with two decimals, exact however large. */
+export function jsonAmount(cents: bigint): unknown {
+	return json.rawJSON(formatCents(cents));
+}
+
+const keepAmountSource: Reviver = (key, value, { source }) =>
+	key === "amount" && typeof value === "number" ? { [sourceKey]: source } : value;

@@ -1,0 +1,129 @@
+// GET /metrics: this process's own counters, and the deployment's figures, which the cache is asked for at each scrape.
+import { Counter, Gauge, Histogram, Registry } from "prom-client";
+import type { FiguresResponse } from "../gen/payrelay/v1/stats_service_pb.ts";
+import { processorNames } from "./payment-view.ts";
+
+export interface ApiMetrics {
+	readonly contentType: string;
+	/** Counts an answer to anything but POST /payments. */
+	countRequest(route: string, status: number): void;
+	/** Counts an answer to POST /payments, and how long it took. Costs half a microsecond. */
+	countPayment(status: number, elapsedMs: number): void;
+	/** The exposition text; `undefined` figures mean that the cache did not answer, and then none are shown. */
+	expose(figures: FiguresResponse | undefined): Promise<string>;
+}
+
+/** Around what a commit takes (1 to 5 ms), up to the time after which callers give up (1.5 s). */
+const latencyBucketsS = [0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 1.5, 5];
+
+export function createApiMetrics(): ApiMetrics {
+	const own = new Registry();
+	// Several processes may share one port, and then each scrape reaches any of them: the label keeps their series apart.
+	own.setDefaultLabels({ process: String(process.pid) });
+	const requests = new Counter({
+		name: "payrelay_api_requests_total",
+		help: "Answers by route and status.",
+		labelNames: ["route", "status"],
+		registers: [own],
+	});
+	const latency = new Histogram({
+		name: "payrelay_api_payment_seconds",
+		help: "From the header of POST /payments to its answer.",
+		buckets: latencyBucketsS,
+		registers: [own],
+	});
+	const cacheUp = new Gauge({
+		name: "payrelay_api_cache_up",
+		help: "Whether the cache answered at this scrape.",
+		registers: [own],
+	});
+	const memory = new Gauge({ name: "process_resident_memory_bytes", help: "Resident memory.", registers: [own] });
+	const cpu = new Counter({ name: "process_cpu_seconds_total", help: "User and system CPU time.", registers: [own] });
+	const deployment = new Registry();
+	const showFigures = createFigures(deployment);
+	const payments = new Map<number, Counter.Internal>();
+	return {
+		contentType: own.contentType,
+		countRequest: (route, status) => requests.inc({ route, status }),
+		countPayment(status, elapsedMs) {
+			let child = payments.get(status);
+			if (!child) {
+				child = requests.labels("/payments", String(status));
+				payments.set(status, child);
+			}
+			child.inc();
+			latency.observe(elapsedMs / 1000);
+		},
+		async expose(figures) {
+			const { user, system } = process.cpuUsage();
+			cpu.reset();
+			cpu.inc((user + system) / 1e6);
+			memory.set(process.memoryUsage.rss());
+			cacheUp.set(figures ? 1 : 0);
+			if (!figures) return own.metrics();
+			showFigures(figures);
+			return `${await own.metrics()}\n${await deployment.metrics()}`;
+		},
+	};
+}
+
+function createFigures(registry: Registry): (figures: FiguresResponse) => void {
+	const registers = [registry];
+	const gauge = (name: string, help: string): Gauge => new Gauge({ name: `payrelay_${name}`, help, registers });
+	const total = (name: string, help: string): ((value: bigint) => void) => {
+		const counter = new Counter({ name: `payrelay_${name}_total`, help, registers });
+		return (value) => {
+			counter.reset();
+			counter.inc(Number(value));
+		};
+	};
+	const byProcessor = (name: string, help: string): Gauge<"processor"> =>
+		new Gauge({ name: `payrelay_processor_${name}`, help, labelNames: ["processor"], registers });
+	const epoch = gauge("epoch", "The epoch; each purge begins a new one.");
+	const depth = new Gauge({
+		name: "payrelay_queue_payments",
+		help: "Payments in the queue: waiting, leased, in doubt, parked.",
+		labelNames: ["state"],
+		registers,
+	});
+	const oldest = gauge("queue_oldest_seconds", "Age of the oldest payment that waits.");
+	const consumers = gauge("consumers", "Consumers connected.");
+	const accepted = total("accepted", "Payments accepted in this epoch.");
+	const settled = total("settled", "Payments settled in this epoch.");
+	const flagged = total("flagged", "Settled payments that somebody should look at.");
+	const refused = total("settles_refused", "Settles refused since the cache started.");
+	const attempts = total("attempts", "Attempts to charge, first and repeated ones.");
+	const retries = total("retries", "Attempts for a payment that had one before.");
+	const commits = total("commits", "Transactions committed since the cache started.");
+	const inFlight = byProcessor("in_flight", "Attempts open towards the processor.");
+	const inFlightMax = byProcessor("in_flight_max", "The bound on those.");
+	const reachable = byProcessor("reachable", "Whether its health was answered.");
+	const failing = byProcessor("failing", "Whether it said that charges fail.");
+	const minResponse = byProcessor("min_response_seconds", "What it said that a charge takes at least.");
+	return (figures) => {
+		epoch.set(Number(figures.epoch));
+		depth.set({ state: "waiting" }, Number(figures.waiting));
+		depth.set({ state: "leased" }, Number(figures.leased));
+		depth.set({ state: "in_doubt" }, Number(figures.inDoubt));
+		depth.set({ state: "parked" }, Number(figures.parked));
+		oldest.set(Number(figures.oldestWaitingMs) / 1000);
+		consumers.set(figures.consumers);
+		accepted(figures.accepted);
+		settled(figures.settled);
+		flagged(figures.flagged);
+		refused(figures.settlesRefused);
+		attempts(figures.attempts);
+		retries(figures.retries);
+		commits(figures.commits);
+		for (const one of figures.processors) {
+			const processor = processorNames[one.processor];
+			if (processor === undefined) continue;
+			inFlight.set({ processor }, one.inFlight);
+			inFlightMax.set({ processor }, one.inFlightMax);
+			if (!one.health) continue;
+			reachable.set({ processor }, one.health.reachable ? 1 : 0);
+			failing.set({ processor }, one.health.failing ? 1 : 0);
+			minResponse.set({ processor }, one.health.minResponseMs / 1000);
+		}
+	};
+}

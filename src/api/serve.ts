@@ -1,0 +1,164 @@
+// The server around the API: its limits, what it says when a request breaks them, and how it stops.
+import {
+	createServer as createHttpServer,
+	type Server,
+	type ServerOptions,
+	type ServerResponse,
+	STATUS_CODES,
+} from "node:http";
+import type { AddressInfo, Socket } from "node:net";
+import { getRequestListener, RequestError } from "@hono/node-server";
+import { type Problem, problemBody, problemResponse, problemStatus } from "./problem.ts";
+import { removeStaleSocket } from "./stale-socket.ts";
+
+/** Where to listen: a port, which several processes may share, or the path of a unix socket. */
+export type Listen = { readonly port: number; readonly host: string } | { readonly path: string };
+
+/** What one caller may cost. The answers are 408, 431 or a closed connection. */
+export interface ServerLimits {
+	/** From the first byte of a request, or the opening of its connection, to the last byte of its header, ms. */
+	readonly headersTimeoutMs: number;
+	/** The same, to the last byte of its body, ms. */
+	readonly requestTimeoutMs: number;
+	/** How often these two are looked at, ms: one timer for all connections, none for a request. */
+	readonly timeoutCheckMs: number;
+	/** How long a connection may be idle, ms; longer than nginx's 75 s, so that it is nginx who closes. */
+	readonly keepAliveMs: number;
+	readonly headerMaxBytes: number;
+	readonly connectionsMax: number;
+}
+
+export const serverLimits: ServerLimits = {
+	headersTimeoutMs: 5_000,
+	requestTimeoutMs: 10_000,
+	timeoutCheckMs: 1_000,
+	keepAliveMs: 80_000,
+	headerMaxBytes: 8 * 1024,
+	connectionsMax: 8_192,
+};
+
+export interface RunningServer {
+	/** What to open or connect to: `http://host:port`, or `unix:path`. */
+	readonly address: string;
+	/** Stops accepting, answers what it has, and after `graceMs` cuts what is left. */
+	close(graceMs: number): Promise<void>;
+}
+
+type Fetch = (request: Request) => Response | Promise<Response>;
+
+/** Rejects when the address cannot be had. */
+export async function serveApi(fetch: Fetch, listen: Listen, limits = serverLimits): Promise<RunningServer> {
+	const server = createServer(fetch, limits);
+	if ("path" in listen) await removeStaleSocket(listen.path);
+	await new Promise<void>((resolve, reject) => {
+		server.once("error", reject);
+		const listening = (): void => {
+			server.off("error", reject);
+			resolve();
+		};
+		// The balancer in front may run as another user; who may reach the socket is up to its folder.
+		if ("path" in listen) server.listen({ ...listen, readableAll: true, writableAll: true }, listening);
+		else server.listen({ ...listen, reusePort: true }, listening);
+	});
+	return { address: addressOf(server, listen), close: (graceMs) => close(server, graceMs) };
+}
+
+/** The response that a connection waits for, if any: what may still be written to it depends on that. */
+const pendingKey = Symbol("pending response");
+type TrackedSocket = Socket & { [pendingKey]?: ServerResponse };
+
+function createServer(fetch: Fetch, limits: ServerLimits): Server {
+	const serverOptions: ServerOptions = {
+		headersTimeout: limits.headersTimeoutMs,
+		requestTimeout: limits.requestTimeoutMs,
+		connectionsCheckingInterval: limits.timeoutCheckMs,
+		keepAliveTimeout: limits.keepAliveMs,
+		maxHeaderSize: limits.headerMaxBytes,
+		// Refused below, with a problem document.
+		requireHostHeader: false,
+	};
+	// HTTP/1.0 may have no Host; its URL needs one all the same.
+	const answer = getRequestListener(fetch, { hostname: "localhost", errorHandler: problemOfListener });
+	const server = createHttpServer(serverOptions, (incoming, outgoing) => {
+		(incoming.socket as TrackedSocket)[pendingKey] = outgoing;
+		if (incoming.headers.host === undefined && incoming.httpVersionMinor > 0) return refuse(outgoing, noHost);
+		return answer(incoming, outgoing);
+	});
+	server.maxConnections = limits.connectionsMax;
+	server.on("clientError", refuseConnection);
+	server.on("checkExpectation", (_, outgoing) => refuse(outgoing, unknownExpectation));
+	return server;
+}
+
+const malformed: Problem = {
+	kind: "malformed-request",
+	detail: "The request could not be read. It was not looked at.",
+};
+const noHost: Problem = { kind: "malformed-request", detail: "HTTP/1.1 requires a Host header." };
+const unknownExpectation: Problem = { kind: "expectation-failed", detail: "Only 100-continue is understood." };
+
+/** What the listener itself refuses: a target or a host of which no URL can be made. */
+function problemOfListener(error: unknown): Response {
+	if (error instanceof RequestError) return problemResponse(malformed);
+	throw error;
+}
+
+function refuse(outgoing: ServerResponse, problem: Problem): void {
+	outgoing.writeHead(problemStatus(problem.kind), { "content-type": "application/problem+json", connection: "close" });
+	outgoing.end(problemBody(problem));
+}
+
+const problemsByCode: Readonly<Record<string, Problem>> = {
+	HPE_HEADER_OVERFLOW: { kind: "headers-too-large", detail: "The request line and the header are too large." },
+	HPE_CHUNK_EXTENSIONS_OVERFLOW: { kind: "body-too-large", detail: "The chunks' extensions are too large." },
+	ERR_HTTP_REQUEST_TIMEOUT: { kind: "request-timeout", detail: "Send the whole request at once." },
+};
+
+/**
+ * What cannot be read ends its connection. A request before it that was read whole keeps its own answer, which is
+ * waited for: anything else written here would be taken for that answer. Nothing is written either to a connection on
+ * which another answer is due first, or was begun.
+ */
+function refuseConnection(error: NodeJS.ErrnoException, socket: TrackedSocket): void {
+	const pending = socket[pendingKey];
+	if (pending && !pending.writableFinished && pending.req.complete) {
+		pending.shouldKeepAlive = false;
+		pending.once("finish", () => socket.destroySoon());
+		return;
+	}
+	const midAnswer = pending && !pending.writableFinished && (pending.headersSent || pending.socket !== socket);
+	if (error.code === "ECONNRESET" || !socket.writable || midAnswer) socket.destroy();
+	else socket.end(rawProblem(problemsByCode[error.code ?? ""] ?? malformed), () => socket.destroy());
+}
+
+function rawProblem(problem: Problem): string {
+	const body = problemBody(problem);
+	const status = problemStatus(problem.kind);
+	return [
+		`HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
+		"content-type: application/problem+json",
+		`content-length: ${Buffer.byteLength(body)}`,
+		"connection: close",
+		"",
+		body,
+	].join("\r\n");
+}
+
+/** How often connections that became idle are closed while the server stops, ms. */
+const closeIdleEveryMs = 20;
+
+async function close(server: Server, graceMs: number): Promise<void> {
+	const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+	server.closeIdleConnections();
+	const idle = setInterval(() => server.closeIdleConnections(), closeIdleEveryMs);
+	const cut = setTimeout(() => server.closeAllConnections(), graceMs);
+	await closed;
+	clearInterval(idle);
+	clearTimeout(cut);
+}
+
+function addressOf(server: Server, listen: Listen): string {
+	if ("path" in listen) return `unix:${listen.path}`;
+	const { address, family, port } = server.address() as AddressInfo;
+	return `http://${family === "IPv6" ? `[${address}]` : address}:${port}`;
+}
