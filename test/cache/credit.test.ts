@@ -12,6 +12,7 @@ const session = fc.constantFrom(...sessions);
 const pick = fc.nat(1000);
 const step = fc.oneof(
 	fc.record({ do: fc.constant("post" as const), count: fc.integer({ min: 1, max: 8 }) }),
+	fc.record({ do: fc.constant("repost" as const), pick }),
 	fc.record({ do: fc.constant("pin" as const), pick }),
 	fc.record({ do: fc.constant("settle" as const), pick }),
 	fc.record({
@@ -43,7 +44,8 @@ function connect(world: World, name: Session, share: number): void {
 }
 
 function collect({ streams, given }: World): void {
-	for (const [name, { jobs }] of streams) for (const job of jobs.splice(0)) given.set(job.token, { job, session: name });
+	for (const [name, { jobs }] of streams)
+		for (const job of jobs.splice(0)) given.set(job.token, { job, session: name });
 }
 
 function take(world: World, step: Step): void {
@@ -54,6 +56,9 @@ function take(world: World, step: Step): void {
 	switch (step.do) {
 		case "post":
 			calls.push(lab.post(step.count));
+			break;
+		case "repost":
+			if (chosen) calls.push(lab.store.enqueue([{ id: chosen.id, amountCents: chosen.amountCents }]));
 			break;
 		case "pin":
 			if (chosen) calls.push(lab.store.pin([pinned(chosen, chosen.pin?.processor)]));

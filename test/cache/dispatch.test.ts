@@ -171,12 +171,13 @@ describe("the end of a lease", () => {
 		const { epoch } = await purge;
 		expect(lab.holdings.outstanding("a", "fresh")).toBe(0);
 
-		const ids = await lab.post(10);
+		const ids = [before[1]!.id, ...(await lab.post(9))];
+		await lab.store.enqueue([{ id: before[1]!.id, amountCents: 1990n }]);
 		await lab.clock.settle();
 		expect(consumer.jobs.map(({ id }) => id).sort()).toEqual(ids.sort());
 		expect(consumer.jobs.every((job) => job.epoch === epoch)).toBe(true);
 		// What the old epoch's worker still says changes nothing.
-		expect(await lab.outcome(lab.store.settle([settled(before[0]!)]))).toEqual(["stale"]);
+		expect(await lab.outcome(lab.store.settle([settled(before[1]!)]))).toEqual(["stale"]);
 		expect(await lab.outcome(lab.store.release([released(before[1]!)]))).toEqual(["fenced"]);
 		expect(lab.holdings.outstanding("a", "fresh")).toBe(10);
 	});

@@ -1,0 +1,146 @@
+// QueueService: payments in, jobs out, and what becomes of them.
+import { Code, ConnectError, type ServiceImpl } from "@connectrpc/connect";
+import { RetryAfterSchema } from "../gen/payrelay/v1/payment_pb.ts";
+import {
+	type DequeueBatchResponse,
+	EnqueueOutcome,
+	type EnqueueRequest,
+	type EnqueueStreamResponse,
+	type PinRequest,
+	type PinResponse,
+	type PinStreamResponse,
+	type QueueService,
+	type ReleaseOutcome,
+	type ReleaseRequest,
+	type ReleaseStreamResponse,
+} from "../gen/payrelay/v1/queue_service_pb.ts";
+import { serveBatches } from "./batches.ts";
+import {
+	enqueueOutcome,
+	jobToProto,
+	leaseKey,
+	newPayment,
+	pinRequest,
+	pinResponse,
+	release,
+	releaseOutcome,
+} from "./convert.ts";
+import type { Delivery, Dispatcher } from "./dispatch.ts";
+import type { Job, Store } from "./store/store.ts";
+
+export interface QueueOptions {
+	readonly store: Store;
+	readonly dispatcher: Dispatcher;
+	readonly leaseMs: number;
+	readonly inFlightMax: number;
+	/** Aborts, with the error for its callers, when the service ends. */
+	readonly closing: AbortSignal;
+}
+
+/** What a full queue asks of its callers: it drains by hundreds a second at least. */
+const fullRetryMs = 1000;
+
+export function createQueueService(options: QueueOptions): ServiceImpl<typeof QueueService> {
+	const { store, dispatcher, leaseMs, inFlightMax, closing } = options;
+
+	async function enqueue(requests: readonly EnqueueRequest[]): Promise<EnqueueOutcome[]> {
+		const outcomes = await store.enqueue(requests.map(newPayment));
+		return outcomes.map((outcome) => enqueueOutcome[outcome]);
+	}
+
+	async function pin(requests: readonly PinRequest[]): Promise<PinResponse[]> {
+		return (await store.pin(requests.map(pinRequest))).map(pinResponse);
+	}
+
+	async function giveBack(requests: readonly ReleaseRequest[]): Promise<ReleaseOutcome[]> {
+		return (await store.release(requests.map(release))).map((outcome) => releaseOutcome[outcome]);
+	}
+
+	function delivery(given: Delivery): DequeueBatchResponse {
+		const first = "lost" in given;
+		return {
+			$typeName: "payrelay.v1.DequeueBatchResponse",
+			jobs: first ? [] : given.jobs.map(jobToProto),
+			lost: first ? given.lost.map(BigInt) : [],
+			leaseMs: first ? leaseMs : 0,
+			inFlightMax: first ? inFlightMax : 0,
+		};
+	}
+
+	return {
+		async enqueue(request) {
+			const [outcome] = await enqueue([request]);
+			if (outcome === EnqueueOutcome.CONFLICT)
+				throw new ConnectError("the id is taken by a payment with another amount", Code.AlreadyExists);
+			if (outcome === EnqueueOutcome.FULL) throw queueFull();
+			return { outcome: outcome! };
+		},
+
+		enqueueStream: (requests) =>
+			serveBatches(
+				requests,
+				async ({ batch, payments }): Promise<EnqueueStreamResponse> => ({
+					$typeName: "payrelay.v1.EnqueueStreamResponse",
+					batch,
+					outcomes: await enqueue(payments),
+				}),
+				closing,
+			),
+
+		async dequeue({ sessionId }) {
+			// Pursuits first: they have paused already, and there are few of them.
+			let job: Job | undefined;
+			for (const kind of ["pursuit", "fresh"] as const) job ??= (await store.lease(sessionId, kind, 1))[0];
+			return { leaseMs, ...(job && { job: jobToProto(job) }) };
+		},
+
+		async *dequeueBatch({ sessionId, credit, pursuitCredit, held }, { signal }) {
+			const request = {
+				session: sessionId,
+				credit: { fresh: credit, pursuit: pursuitCredit },
+				held: held.map(leaseKey),
+			};
+			for await (const given of dispatcher.connect(request, signal)) yield delivery(given);
+		},
+
+		async renew({ sessionId, tokens }) {
+			const lost = await store.renew(sessionId, tokens.map(Number));
+			return { lost: lost.map(BigInt) };
+		},
+
+		async pin(request) {
+			return (await pin([request]))[0]!;
+		},
+
+		pinStream: (requests) =>
+			serveBatches(
+				requests,
+				async ({ batch, pins }): Promise<PinStreamResponse> => ({
+					$typeName: "payrelay.v1.PinStreamResponse",
+					batch,
+					pins: await pin(pins),
+				}),
+				closing,
+			),
+
+		async release(request) {
+			return { outcome: (await giveBack([request]))[0]! };
+		},
+
+		releaseStream: (requests) =>
+			serveBatches(
+				requests,
+				async ({ batch, releases }): Promise<ReleaseStreamResponse> => ({
+					$typeName: "payrelay.v1.ReleaseStreamResponse",
+					batch,
+					outcomes: await giveBack(releases),
+				}),
+				closing,
+			),
+	};
+}
+
+function queueFull(): ConnectError {
+	const detail = { desc: RetryAfterSchema, value: { retryMs: fullRetryMs } };
+	return new ConnectError("the queue is full", Code.ResourceExhausted, undefined, [detail]);
+}

@@ -1,0 +1,144 @@
+// StatsService: the ledger, single payments, what is parked, the figures and the purge.
+import { Code, ConnectError, type ServiceImpl } from "@connectrpc/connect";
+import type { Clock } from "../clock.ts";
+import type {
+	FiguresResponse,
+	InsertStatsStreamResponse,
+	Settlement,
+	SettleOutcome,
+	StatsService,
+} from "../gen/payrelay/v1/stats_service_pb.ts";
+import { serveBatches } from "./batches.ts";
+import {
+	chargeFromProto,
+	decisionFromProto,
+	figuresToProto,
+	foldId,
+	paymentToProto,
+	settlement,
+	settleOutcome,
+	timestampToUs,
+	totalsToProto,
+} from "./convert.ts";
+import type { Store } from "./store/store.ts";
+import { createWatchers } from "./watchers.ts";
+
+const parkedPageDefault = 100;
+const figuresIntervalDefaultMs = 1000;
+const figuresIntervalMinMs = 100;
+/** Streams of figures at the same time; each costs a look at the store per interval. */
+const watchersMax = 64;
+const purgeWaitDefaultMs = 2000;
+
+export interface StatsPart {
+	readonly service: ServiceImpl<typeof StatsService>;
+	/** Ends the streams with this error. */
+	close(error: ConnectError): void;
+}
+
+export interface StatsOptions {
+	readonly store: Store;
+	readonly clock: Clock;
+	readonly inFlightMax: number;
+	/** How many consumers are connected now. */
+	readonly consumers: () => number;
+	/** Aborts, with the error for its callers, when the service ends. */
+	readonly closing: AbortSignal;
+}
+
+export function createStatsService({ store, clock, inFlightMax, consumers, closing }: StatsOptions): StatsPart {
+	const watchers = createWatchers(watchersMax);
+
+	async function settle(settlements: readonly Settlement[]): Promise<SettleOutcome[]> {
+		const outcomes = await store.settle(settlements.map(settlement));
+		return outcomes.map((outcome) => settleOutcome[outcome]);
+	}
+
+	async function figures(): Promise<FiguresResponse> {
+		const [now, health] = await Promise.all([store.figures(), store.health()]);
+		return figuresToProto(now, health, { consumers: consumers(), inFlightMax });
+	}
+
+	const service: ServiceImpl<typeof StatsService> = {
+		insertStats: async ({ settlements }) => ({ outcomes: await settle(settlements) }),
+
+		insertStatsStream: (requests) =>
+			serveBatches(
+				requests,
+				async ({ batch, settlements }): Promise<InsertStatsStreamResponse> => ({
+					$typeName: "payrelay.v1.InsertStatsStreamResponse",
+					batch,
+					outcomes: await settle(settlements),
+				}),
+				closing,
+			),
+
+		async summary({ from, to }) {
+			const { totals, rowsVisited } = await store.summary({
+				...(from && { fromUs: timestampToUs(from, "up") }),
+				...(to && { toUs: timestampToUs(to, "down") }),
+			});
+			return { default: totalsToProto(totals.default), fallback: totalsToProto(totals.fallback), rowsVisited };
+		},
+
+		async getPayment({ id }) {
+			const payment = await store.payment(foldId(id));
+			if (!payment) throw new ConnectError("no such payment in this epoch", Code.NotFound);
+			return { payment: paymentToProto(payment) };
+		},
+
+		async listParked({ pageSize, pageToken }) {
+			const { payments, next } = await store.parked(parsePageToken(pageToken), pageSize || parkedPageDefault);
+			return { payments: payments.map(paymentToProto), nextPageToken: next === 0 ? "" : String(next) };
+		},
+
+		async resolveParked({ id, decision, who, why, charge }) {
+			const resolution = { decision: decisionFromProto(decision), who, why, atUs: Math.floor(clock.now() * 1000) };
+			const resolved = await store.resolve(foldId(id), resolution, charge && chargeFromProto(charge));
+			switch (resolved.outcome) {
+				case "resolved":
+					return { payment: paymentToProto(resolved.payment) };
+				case "not_found":
+					throw new ConnectError("no such payment in this epoch", Code.NotFound);
+				case "not_parked":
+					throw new ConnectError("the payment is not parked", Code.FailedPrecondition);
+				case "refused":
+					throw new ConnectError(
+						"the charge is not of the processor that the payment is pinned to",
+						Code.InvalidArgument,
+					);
+			}
+		},
+
+		figures,
+
+		async *watchFigures({ intervalMs }, { signal }) {
+			const watcher = watchers.join(signal);
+			const everyMs = Math.max(intervalMs || figuresIntervalDefaultMs, figuresIntervalMinMs);
+			let cancel: (() => void) | undefined;
+			try {
+				do {
+					yield { figures: await figures() };
+					cancel = clock.after(everyMs, watcher.wake);
+				} while (await watcher.next());
+			} finally {
+				cancel?.();
+				watcher.leave();
+			}
+		},
+
+		async purge({ waitMs }) {
+			const { epoch, forgotten, keptInDoubt } = await store.purge(waitMs || purgeWaitDefaultMs);
+			return { epoch: BigInt(epoch), forgotten: BigInt(forgotten), keptInDoubt: BigInt(keptInDoubt) };
+		},
+	};
+	return { service, close: watchers.close };
+}
+
+/** The place in the order of acceptance after which the page begins. */
+function parsePageToken(token: string): number {
+	if (token === "") return 0;
+	const after = /^\d{1,15}$/.test(token) ? Number(token) : 0;
+	if (after === 0) throw new ConnectError("page_token is not one that was given", Code.InvalidArgument);
+	return after;
+}
