@@ -1,0 +1,20 @@
+// The warm-up takes payments the whole way, and leaves nothing behind.
+import { createRouterTransport } from "@connectrpc/connect";
+import { expect, test } from "vitest";
+import { createCache } from "../../src/cache/cache.ts";
+import { createStore } from "../../src/cache/store/group-commit.ts";
+import { createMemoryRows } from "../../src/cache/store/memory-rows.ts";
+import { warmUp } from "../../src/cache/warm-up.ts";
+import { systemClock } from "../../src/clock.ts";
+import { storeSettings } from "./dispatch-lab.ts";
+
+test("payments are settled up to the bound, and the scratch service closes cleanly", async () => {
+	const failures: unknown[] = [];
+	const store = createStore(createMemoryRows(), storeSettings, { clock: systemClock, paceMs: 0 });
+	const onFailed = (cause: unknown) => void failures.push(cause);
+	const cache = createCache({ store, clock: systemClock, settings: storeSettings, onFailed });
+	const transport = createRouterTransport((router) => void cache.routes(router));
+	expect(await warmUp(transport, systemClock, { ms: 60_000, payments: 64 })).toBeGreaterThanOrEqual(64);
+	await cache.close();
+	expect(failures).toEqual([]);
+});
