@@ -63,9 +63,22 @@ export async function serveApi(fetch: Fetch, listen: Listen, limits = serverLimi
 	return { address: addressOf(server, listen), close: (graceMs) => close(server, graceMs) };
 }
 
-/** The response that a connection waits for, if any: what may still be written to it depends on that. */
+/** The response to a connection's last request, and what is due before it: what may be written depends on them. */
 const pendingKey = Symbol("pending response");
-type TrackedSocket = Socket & { [pendingKey]?: ServerResponse };
+const earlierKey = Symbol("earlier response");
+type TrackedSocket = Socket & { [pendingKey]?: TrackedResponse };
+type TrackedResponse = ServerResponse & { [earlierKey]?: TrackedResponse | undefined };
+
+function track(socket: TrackedSocket, outgoing: TrackedResponse): void {
+	const earlier = socket[pendingKey];
+	if (earlier && !earlier.writableFinished) {
+		outgoing[earlierKey] = earlier;
+		earlier.once("finish", () => {
+			outgoing[earlierKey] = undefined;
+		});
+	}
+	socket[pendingKey] = outgoing;
+}
 
 function createServer(fetch: Fetch, limits: ServerLimits): Server {
 	const serverOptions: ServerOptions = {
@@ -80,7 +93,7 @@ function createServer(fetch: Fetch, limits: ServerLimits): Server {
 	// HTTP/1.0 may have no Host; its URL needs one all the same.
 	const answer = getRequestListener(fetch, { hostname: "localhost", errorHandler: problemOfListener });
 	const server = createHttpServer(serverOptions, (incoming, outgoing) => {
-		(incoming.socket as TrackedSocket)[pendingKey] = outgoing;
+		track(incoming.socket, outgoing);
 		if (incoming.headers.host === undefined && incoming.httpVersionMinor > 0) return refuse(outgoing, noHost);
 		return answer(incoming, outgoing);
 	});
@@ -104,8 +117,13 @@ function problemOfListener(error: unknown): Response {
 }
 
 function refuse(outgoing: ServerResponse, problem: Problem): void {
-	outgoing.writeHead(problemStatus(problem.kind), { "content-type": "application/problem+json", connection: "close" });
-	outgoing.end(problemBody(problem));
+	const body = problemBody(problem);
+	outgoing.writeHead(problemStatus(problem.kind), {
+		"content-type": "application/problem+json",
+		"content-length": Buffer.byteLength(body),
+		connection: "close",
+	});
+	outgoing.end(body);
 }
 
 const problemsByCode: Readonly<Record<string, Problem>> = {
@@ -115,19 +133,17 @@ const problemsByCode: Readonly<Record<string, Problem>> = {
 };
 
 /**
- * What cannot be read ends its connection. A request before it that was read whole keeps its own answer, which is
- * waited for: anything else written here would be taken for that answer. Nothing is written either to a connection on
- * which another answer is due first, or was begun.
+ * What cannot be read ends its connection. Requests before it that were read whole keep their own answers, which are
+ * waited for: anything else written here would be taken for one of them.
  */
 function refuseConnection(error: NodeJS.ErrnoException, socket: TrackedSocket): void {
-	const pending = socket[pendingKey];
-	if (pending && !pending.writableFinished && pending.req.complete) {
-		pending.shouldKeepAlive = false;
-		pending.once("finish", () => socket.destroySoon());
-		return;
-	}
-	const midAnswer = pending && !pending.writableFinished && (pending.headersSent || pending.socket !== socket);
-	if (error.code === "ECONNRESET" || !socket.writable || midAnswer) socket.destroy();
+	const last = socket[pendingKey];
+	const pending = last && !last.writableFinished ? last : undefined;
+	const due = pending?.req.complete ? pending : pending?.[earlierKey];
+	if (due) {
+		due.shouldKeepAlive = false;
+		due.once("finish", () => socket.destroySoon());
+	} else if (error.code === "ECONNRESET" || !socket.writable || pending?.headersSent) socket.destroy();
 	else socket.end(rawProblem(problemsByCode[error.code ?? ""] ?? malformed), () => socket.destroy());
 }
 

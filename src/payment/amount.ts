@@ -6,6 +6,9 @@ export const amountMinCents = 1n;
 /** The largest amount of one payment: 999,999,999.99. 9 × 10⁷ of these still fit the ledger's 64 bits. */
 export const amountMaxCents = 99_999_999_999n;
 
+/** Decimal rounds what it computes to 20 digits unless told otherwise; 10³⁰ with two decimals has 33. */
+const Exact = Decimal.clone({ precision: 40 });
+
 /** More digits than any amount in the range needs; a longer text is refused before it costs anything. */
 const sourceMax = 64;
 const jsonNumber = /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?$/;
@@ -26,7 +29,7 @@ export function parseCents(source: string): bigint | undefined {
 	if (source.length > sourceMax || !jsonNumber.test(source)) return undefined;
 	const match = plain.exec(source);
 	if (match) return BigInt(Number(match[1]) * 100 + Number((match[2] ?? "").padEnd(2, "0")));
-	const value = new Decimal(source);
+	const value = new Exact(source);
 	if (value.isNegative() || value.decimalPlaces() > 2 || value.gt("1e30")) return undefined;
 	return BigInt(value.mul(100).toFixed(0));
 }

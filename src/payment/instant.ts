@@ -16,11 +16,15 @@ export function parseInstant(text: string, round: "down" | "up" = "down"): numbe
 	const [, year, month, day, hour, minute, second = "0", fraction = "", zone = "Z"] = match;
 	const at = Date.UTC(+year!, +month! - 1, +day!, +hour!, +minute!, +second);
 	const date = new Date(at);
-	if (date.getUTCMonth() !== +month! - 1 || date.getUTCDate() !== +day! || +hour! > 23 || +minute! > 59 || +second > 59)
+	// `Date.UTC` takes the years 0 to 99 for 1900 to 1999, and lets the other numbers overflow into one another.
+	if (date.getUTCFullYear() !== +year! || date.getUTCMonth() !== +month! - 1 || date.getUTCDate() !== +day!)
 		return undefined;
+	if (+hour! > 23 || +minute! > 59 || +second > 59) return undefined;
+	const offsetMs = zoneOffsetMs(zone);
+	if (offsetMs === undefined) return undefined;
 	const nanos = Number(fraction.padEnd(9, "0"));
 	const micros = round === "up" ? Math.ceil(nanos / 1000) : Math.floor(nanos / 1000);
-	const us = (at - zoneOffsetMs(zone)) * 1000 + micros;
+	const us = (at - offsetMs) * 1000 + micros;
 	return us >= 0 ? Math.min(us, instantMaxUs) : undefined;
 }
 
@@ -32,9 +36,11 @@ export function formatInstant(us: number): string {
 	return rest === 0 ? text : `${text.slice(0, -1)}${String(rest).padStart(3, "0")}Z`;
 }
 
-function zoneOffsetMs(zone: string): number {
+/** `undefined` beyond the 23:59 that ISO-8601 can write. */
+function zoneOffsetMs(zone: string): number | undefined {
 	if (zone === "Z" || zone === "z") return 0;
 	const sign = zone[0] === "-" ? -1 : 1;
 	const digits = zone.slice(1).replace(":", "");
-	return sign * (Number(digits.slice(0, 2)) * 60 + Number(digits.slice(2))) * 60_000;
+	const [hours, minutes] = [Number(digits.slice(0, 2)), Number(digits.slice(2))];
+	return hours > 23 || minutes > 59 ? undefined : sign * (hours * 60 + minutes) * 60_000;
 }
