@@ -1,4 +1,4 @@
-// A cache for the API's tests: payments in a map, and a StatsService whose answers a test can set.
+// An API over a cache made for tests: payments in a map, and a StatsService whose answers a test sets.
 import {
 	type Client,
 	Code,
@@ -7,7 +7,10 @@ import {
 	createRouterTransport,
 	type ServiceImpl,
 } from "@connectrpc/connect";
+import { createApi } from "../../src/api/api.ts";
 import type { Enqueue } from "../../src/api/payments-route.ts";
+import { type ApiSettings, apiDefaults } from "../../src/api/route.ts";
+import { systemClock } from "../../src/clock.ts";
 import { EnqueueOutcome } from "../../src/gen/payrelay/v1/queue_service_pb.ts";
 import { StatsService } from "../../src/gen/payrelay/v1/stats_service_pb.ts";
 
@@ -33,3 +36,35 @@ export function fakeStats(service: Partial<ServiceImpl<typeof StatsService>> = {
 		createRouterTransport(({ service: serve }) => serve(StatsService, { getPayment: unknown, ...service })),
 	);
 }
+
+interface Given {
+	enqueue?: Enqueue;
+	stats?: Partial<ServiceImpl<typeof StatsService>>;
+	settings?: Partial<ApiSettings>;
+	isServing?: () => boolean;
+}
+
+/** An API with what a test cares about, and the faults that it reported. */
+export function given({
+	enqueue = createFakeQueue().enqueue,
+	stats = {},
+	settings = {},
+	isServing = () => true,
+}: Given = {}) {
+	const faults: unknown[] = [];
+	const onFault = (error: unknown) => faults.push(error);
+	const ports = { enqueue, stats: fakeStats(stats), clock: systemClock, onFault, isServing };
+	const api = createApi(ports, { ...apiDefaults, ...settings });
+	const post = (path: string, body: unknown, headers: Record<string, string> = {}) =>
+		api.request(path, {
+			method: "POST",
+			headers: { "content-type": "application/json", ...headers },
+			body: typeof body === "string" ? body : JSON.stringify(body),
+		});
+	return { api, post, faults };
+}
+
+/** A call that fails with the code, and a message that no caller may see. */
+export const fail = (code: Code) => (): never => {
+	throw new ConnectError("secret detail", code);
+};

@@ -1,6 +1,6 @@
 // The server around the API: sockets shared and left behind, answers that are never mixed up, and an orderly stop.
 import { once } from "node:events";
-import { mkdtemp, rm } from "node:fs/promises";
+import { link, mkdtemp, rename, rm } from "node:fs/promises";
 import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -92,7 +92,6 @@ describe("the server", () => {
 
 /** Closes a server as a kill would: its socket's file stays. */
 async function leaveBehind(server: ReturnType<typeof createServer>, path: string): Promise<void> {
-	const { link, rename } = await import("node:fs/promises");
 	await link(path, `${path}.kept`);
 	server.close();
 	await once(server, "close");
