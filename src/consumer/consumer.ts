@@ -1,0 +1,232 @@
+// The consumer service: takes payments from the queue, charges each at one processor, and tells the books.
+//
+// It keeps nothing that must survive: what it holds is under leases, and what it knows of an attempt is on disk at the
+// queue before the attempt and after it.
+import type { Clock } from "../clock.ts";
+import type { Logger } from "../log.ts";
+import type { Processor } from "../payment/payment.ts";
+import { createBoard, each, withBoard } from "./board.ts";
+import { chargeDeadlineMs, withDeadline } from "./deadline.ts";
+import { createDispatch } from "./dispatch.ts";
+import { type ConsumerFigures, noEnds, readFigures } from "./figures.ts";
+import { createHands, type Hand } from "./hands.ts";
+import { type HealthClient, watchHealth } from "./health.ts";
+import { createLatencies } from "./latency.ts";
+import { withBreaker, withLimiter, withMeasure } from "./observe.ts";
+import { createPool, type Finish } from "./pool.ts";
+import type { Gateway, Queue } from "./ports.ts";
+import { createRetryBudget } from "./retry-budget.ts";
+import { fitness } from "./route.ts";
+import type { ConsumerSettings } from "./settings.ts";
+import { createJobStream, type StreamClient } from "./stream.ts";
+import { untilAnswered, type WorkPorts, work } from "./work.ts";
+
+export interface ConsumerOptions {
+	readonly stream: StreamClient;
+	readonly health: HealthClient;
+	readonly queue: Queue;
+	readonly gateway: Gateway;
+	/** One for the life of the process, never used before. */
+	readonly session: string;
+	readonly clock: Clock;
+	readonly random: () => number;
+	readonly settings: ConsumerSettings;
+	readonly log: Pick<Logger, "info" | "warn" | "error">;
+}
+
+export interface Consumer {
+	/** Takes no more jobs, gives back what waits, lets what is in flight end and settle; what has not after `boundMs` is aborted. */
+	close(boundMs: number): Promise<void>;
+	figures(): ConsumerFigures;
+}
+
+/** Latencies from answer to commit are looked at over the last one to two of these, ms. */
+const commitWindowMs = 10_000;
+
+/** Starts at once. */
+export function createConsumer(options: ConsumerOptions): Consumer {
+	const { queue, clock, random, settings, log } = options;
+	const { deadline } = settings;
+	const board = createBoard({ ...settings, clock, random });
+	const budget = createRetryBudget(settings.budget, clock);
+	const hands = createHands(clock);
+	const commits = createLatencies(clock, commitWindowMs);
+	const ends = noEnds();
+	/** Ends the taking of jobs and the watching of health. */
+	const taking = new AbortController();
+	/** Ends what is still given back. */
+	const givingBack = new AbortController();
+	/** Ends the renewal of leases. */
+	const holding = new AbortController();
+	const backs = new Set<Promise<void>>();
+	let connected = false;
+
+	const onError = (error: unknown): void => log.error({ err: error }, "a mistake in the program");
+	const poolOptions = { graceMs: settings.graceMs, clock, onError };
+	const pools = {
+		fresh: createPool({ ...poolOptions, workersMax: settings.workersMax }),
+		...each(() => createPool({ ...poolOptions, workersMax: settings.pursuitWorkersMax })),
+	};
+
+	const chargeMs = (processor: Processor): number => {
+		const { announcedMs, latencies } = board[processor];
+		return chargeDeadlineMs(announcedMs, latencies.quantile(0.99), deadline);
+	};
+	const parts = <T>(part: (site: (typeof board)[Processor]) => T) => each((processor) => part(board[processor]));
+	const bounded = withDeadline(options.gateway, chargeMs, deadline, clock);
+	const measured = withMeasure(
+		bounded,
+		parts((site) => site.latencies),
+		clock,
+	);
+	const limited = withLimiter(
+		measured,
+		parts((site) => site.limiter),
+	);
+	const gateway = withBoard(
+		withBreaker(
+			limited,
+			parts((site) => site.breaker),
+		),
+		board,
+	);
+
+	const ports: WorkPorts = {
+		queue,
+		gateway,
+		hands,
+		clock,
+		random,
+		pause: settings.repeat,
+		mayRepeat(hand, processor) {
+			const { breaker, knowledge } = board[processor];
+			const fit = fitness(knowledge(), settings.route);
+			if (fit === "unfit" || !budget.spend()) return false;
+			if (fit === "probe") {
+				breaker.probe();
+				hand.probing = true;
+			}
+			return true;
+		},
+		watch: {
+			pinned({ job }, processor, outcome) {
+				if (outcome === "no_slot") board[processor].limiter.noSlot();
+				if (outcome === "pinned" && job.attempts === 0) budget.earn();
+				else if (outcome !== "pinned" && job.attempts > 0) budget.refund();
+			},
+			settled: (_, ms) => commits.add(ms),
+		},
+	};
+
+	function start(hand: Hand, processor: Processor, lane: Processor | "fresh", done: () => void): void {
+		hand.abort = pools[lane].submit({
+			id: hand.job.id,
+			deadlineMs: deadline.chargeMaxMs + settings.queueCallsMs,
+			async run(signal) {
+				const end = await work(hand, processor, ports, signal);
+				ends[end]++;
+				if (end === "refused")
+					log.error({ id: hand.job.id, processor }, "charged, but the books say elsewhere: somebody must look");
+			},
+			onFinish(finish) {
+				delete hand.abort;
+				done();
+				finished(hand, finish);
+			},
+		});
+	}
+
+	function finished(hand: Hand, finish: Finish): void {
+		if (finish.how === "done") return hands.drop(hand);
+		ends[finish.how]++;
+		log.error({ id: hand.job.id, ...finish }, "a job did not end as it should; it is given back");
+		giveBack(hand);
+	}
+
+	/** Keeps the job in hand until the queue has answered, or its lease is gone anyhow. */
+	function giveBack(hand: Hand): void {
+		const bound = new AbortController();
+		const abort = (): void => bound.abort();
+		const cancel = clock.after(settings.giveBackMs, abort);
+		givingBack.signal.addEventListener("abort", abort);
+		const given = untilAnswered(() => queue.release(hand.job, hand.result), ports, bound.signal).then(() => {
+			cancel();
+			givingBack.signal.removeEventListener("abort", abort);
+			hands.drop(hand);
+			backs.delete(given);
+		});
+		backs.add(given);
+	}
+
+	const dispatch = createDispatch({
+		board,
+		budget,
+		route: settings.route,
+		clock,
+		laneMax: settings.pursuitWorkersMax,
+		free: (lane) => pools[lane].free,
+		start,
+		giveBack,
+	});
+
+	const stream = createJobStream({
+		client: options.stream,
+		session: options.session,
+		credit: settings.creditMax,
+		// One processor's lane and workers take two thirds at most: there is always room for the other's.
+		pursuitCredit: settings.pursuitWorkersMax * 3,
+		hands,
+		clock,
+		random,
+		log,
+		reconnect: settings.reconnect,
+		onJobs(arrived) {
+			if (taking.signal.aborted) for (const hand of arrived) giveBack(hand);
+			else dispatch.accept(arrived);
+		},
+		onLost(lost) {
+			log.warn({ leases: lost.length }, "leases were lost");
+			// What a worker has ends there.
+			for (const hand of lost) if (!hand.abort) hands.drop(hand);
+			dispatch.changed();
+		},
+		onConnected(now, inFlightMax) {
+			connected = now;
+			if (now) for (const { limiter } of Object.values(board)) limiter.setBound(inFlightMax);
+			dispatch.setConnected(now);
+		},
+	});
+
+	const watching = watchHealth(
+		{
+			client: options.health,
+			gateway,
+			clock,
+			random,
+			pause: settings.healthPause,
+			onHealth(processor, answer, ageMs) {
+				board[processor].tell(answer, ageMs);
+				dispatch.changed();
+			},
+			onError,
+		},
+		taking.signal,
+	);
+	const streaming = stream.run(taking.signal);
+	const renewing = stream.renew(holding.signal);
+
+	return {
+		async close(boundMs) {
+			taking.abort(new Error("the consumer stops"));
+			for (const hand of dispatch.close()) giveBack(hand);
+			const cancel = clock.after(boundMs, () => givingBack.abort());
+			await Promise.all([streaming, watching, ...Object.values(pools).map((pool) => pool.drain(boundMs))]);
+			await Promise.all(backs);
+			cancel();
+			holding.abort(new Error("the consumer stops"));
+			await renewing;
+		},
+		figures: () =>
+			readFigures({ connected, inHand: hands.size, waiting: dispatch.waiting, board, budget, ends, commits }),
+	};
+}

@@ -1,0 +1,78 @@
+// Deadlines for calls to processors: long enough for the delay that is announced and measured, within two bounds.
+//
+// A charge whose caller gave up happens all the same when the processor's delay ends, so a deadline shorter than that
+// delay only turns knowledge into doubt.
+import type { Clock } from "../clock.ts";
+import type { Processor } from "../payment/payment.ts";
+import type { Gateway } from "./ports.ts";
+
+export interface DeadlineSettings {
+	readonly chargeMinMs: number;
+	readonly chargeMaxMs: number;
+	/** Deadline of a charge: this times the longer of the announced and the measured delay, and `marginMs`. */
+	readonly factor: number;
+	readonly marginMs: number;
+	readonly readBackMs: number;
+	/** A processor makes a caller wait for its turn for up to 5 s. */
+	readonly healthMs: number;
+}
+
+export const deadlineDefaults: DeadlineSettings = {
+	chargeMinMs: 6_000,
+	chargeMaxMs: 20_000,
+	factor: 2,
+	marginMs: 1_000,
+	readBackMs: 1_500,
+	healthMs: 6_000,
+};
+
+/** All ms: the delay that the processor last announced, and the 99th percentile of what its charges took of late. */
+export function chargeDeadlineMs(announcedMs: number, measuredMs: number, settings: DeadlineSettings): number {
+	const wantedMs = settings.factor * Math.max(announcedMs, measuredMs) + settings.marginMs;
+	return Math.min(Math.max(wantedMs, settings.chargeMinMs), settings.chargeMaxMs);
+}
+
+/** The gateway, with every call aborted at its deadline; a charge that ran into it is told from one that was aborted. */
+export function withDeadline(
+	gateway: Gateway,
+	chargeMs: (processor: Processor) => number,
+	{ readBackMs, healthMs }: Pick<DeadlineSettings, "readBackMs" | "healthMs">,
+	clock: Clock,
+): Gateway {
+	async function within<T>(
+		ms: number,
+		outer: AbortSignal,
+		call: (signal: AbortSignal) => Promise<T>,
+	): Promise<{ readonly answer: T; readonly late: boolean }> {
+		const controller = new AbortController();
+		const abort = (): void => controller.abort();
+		let late = false;
+		const cancel = clock.after(ms, () => {
+			late = true;
+			abort();
+		});
+		if (outer.aborted) abort();
+		outer.addEventListener("abort", abort);
+		try {
+			return { answer: await call(controller.signal), late };
+		} finally {
+			cancel();
+			outer.removeEventListener("abort", abort);
+		}
+	}
+
+	return {
+		async charge(processor, payment, outer) {
+			const { answer, late } = await within(chargeMs(processor), outer, (signal) =>
+				gateway.charge(processor, payment, signal),
+			);
+			return late && answer.kind === "unknown" && answer.why === "aborted" ? { ...answer, why: "timeout" } : answer;
+		},
+		async readBack(processor, id, outer) {
+			return (await within(readBackMs, outer, (signal) => gateway.readBack(processor, id, signal))).answer;
+		},
+		async health(processor, outer) {
+			return (await within(healthMs, outer, (signal) => gateway.health(processor, signal))).answer;
+		},
+	};
+}

@@ -1,0 +1,168 @@
+// The dispatcher: gives jobs to workers as soon as there is a slot at a processor that will do. What waits is not pinned.
+//
+// Payments that had an attempt before wait for the retry budget without holding up those that had none. Payments in doubt
+// have a lane, slots and workers of their own at each processor, so that a dead one holds up nobody; what does not fit
+// in its lane is given back at once. It looks for work when something has changed, or at the time that the route named.
+import type { Clock } from "../clock.ts";
+import { type Processor, processors } from "../payment/payment.ts";
+import { type Board, each } from "./board.ts";
+import { createFifo, type Fifo } from "./fifo.ts";
+import type { Hand } from "./hands.ts";
+import type { RetryBudget } from "./retry-budget.ts";
+import { type Choice, chooseProcessor, type Knowledge, type RouteSettings } from "./route.ts";
+
+export interface DispatchOptions {
+	readonly board: Board;
+	readonly budget: RetryBudget;
+	readonly route: RouteSettings;
+	readonly clock: Clock;
+	readonly choose?: (knowledge: Knowledge, settings: RouteSettings) => Choice;
+	/** Payments in doubt that may wait in the lane of one processor. */
+	readonly laneMax: number;
+	/** Workers that are free for payments without a pin, and for payments in doubt at a processor. */
+	readonly free: (lane: Processor | "fresh") => number;
+	/** Has the job worked on; `done` is called once, when its worker is free again. */
+	readonly start: (hand: Hand, processor: Processor, lane: Processor | "fresh", done: () => void) => void;
+	/** Gives a job back that nobody has worked on. */
+	readonly giveBack: (hand: Hand) => void;
+}
+
+export interface Dispatch {
+	accept(hands: readonly Hand[]): void;
+	/** Something is known that was not: a health answer, a bound. */
+	changed(): void;
+	/** While the queue is away nothing can be pinned, so nothing is started. */
+	setConnected(connected: boolean): void;
+	/** Payments that wait for a slot. */
+	readonly waiting: number;
+	/** Starts nothing more; returns what has waited. */
+	close(): Hand[];
+}
+
+export function createDispatch(options: DispatchOptions): Dispatch {
+	const { board, budget, route, clock, choose = chooseProcessor, laneMax, free, start, giveBack } = options;
+	const firsts = createFifo<Hand>();
+	const retries = createFifo<Hand>();
+	const lanes = each(() => createFifo<Hand>());
+	let connected = false;
+	let closed = false;
+	let scheduled = false;
+	let timer: { readonly atMs: number; readonly cancel: () => void } | undefined;
+
+	/** At the end of this turn, so that jobs that end together are followed together. */
+	function changed(): void {
+		if (scheduled || closed) return;
+		scheduled = true;
+		queueMicrotask(() => {
+			scheduled = false;
+			look();
+		});
+	}
+
+	function lookIn(ms: number): void {
+		const atMs = clock.monotonic() + ms;
+		if (timer && timer.atMs <= atMs) return;
+		timer?.cancel();
+		const cancel = clock.after(ms, () => {
+			timer = undefined;
+			look();
+		});
+		timer = { atMs, cancel };
+	}
+
+	function look(): void {
+		if (closed || !connected) return;
+		for (const processor of processors) pursue(processor);
+		while (free("fresh") > 0) {
+			const line = nextLine();
+			const hand = line?.peek();
+			if (!line || !hand) break;
+			const choice = choose(knowledge(hand), route);
+			if ("wait" in choice) {
+				lookIn(choice.forMs);
+				break;
+			}
+			line.shift();
+			send(hand, choice.processor, choice.probe);
+		}
+		if (firsts.size === 0 && retries.size > 0 && !budget.available) lookIn(budget.nextMs());
+	}
+
+	function knowledge(hand: Hand): Knowledge {
+		return {
+			processors: [board.default.knowledge(), board.fallback.knowledge()],
+			waiting: firsts.size + retries.size,
+			waitedMs: clock.monotonic() - hand.arrivedAtMs,
+		};
+	}
+
+	/** Whoever came first, as far as the budget allows. */
+	function nextLine(): Fifo<Hand> | undefined {
+		const first = head(firsts);
+		const retry = budget.available ? head(retries) : undefined;
+		if (!retry) return first && firsts;
+		return first && first.arrivedAtMs < retry.arrivedAtMs ? firsts : retries;
+	}
+
+	function send(hand: Hand, processor: Processor, probe: boolean): void {
+		const { limiter, breaker } = board[processor];
+		if (!limiter.take("fresh")) throw new Error(`no slot is free at ${processor}, and it was chosen`);
+		if (hand.job.attempts > 0 && !budget.spend()) throw new Error("there is no budget for this retry");
+		if (probe) {
+			breaker.probe();
+			hand.probing = true;
+		}
+		start(hand, processor, "fresh", () => ended(hand, processor, "fresh"));
+	}
+
+	function ended(hand: Hand, processor: Processor, kind: "fresh" | "pursuit"): void {
+		const { limiter, breaker } = board[processor];
+		limiter.giveBack(kind);
+		// Where its answer said nothing, or none was asked for, somebody else has to find out.
+		if (hand.probing) breaker.probeEnded();
+		changed();
+	}
+
+	function pursue(processor: Processor): void {
+		const { limiter } = board[processor];
+		const lane = lanes[processor];
+		while (free(processor) > 0 && head(lane) && limiter.take("pursuit")) {
+			const hand = lane.shift() as Hand;
+			start(hand, processor, processor, () => ended(hand, processor, "pursuit"));
+		}
+		if (lane.size > 0 && limiter.freeForPursuits === 0 && limiter.pausedUntilMs() > 0)
+			lookIn(limiter.pausedUntilMs() - clock.monotonic());
+	}
+
+	/** The first one whose lease is not known to be gone. */
+	function head(line: Fifo<Hand>): Hand | undefined {
+		while (line.peek()?.lost) line.shift();
+		return line.peek();
+	}
+
+	return {
+		accept(hands) {
+			for (const hand of hands) {
+				const { pin, attempts } = hand.job;
+				if (!pin) (attempts > 0 ? retries : firsts).push(hand);
+				else if (lanes[pin.processor].size < laneMax) lanes[pin.processor].push(hand);
+				else giveBack(hand);
+			}
+			changed();
+		},
+		changed,
+		setConnected(now) {
+			connected = now;
+			if (now) changed();
+		},
+		get waiting() {
+			return firsts.size + retries.size;
+		},
+		close() {
+			closed = true;
+			timer?.cancel();
+			const waited = [firsts, retries, ...Object.values(lanes)].flatMap((line) => line.clear());
+			return waited.filter((hand) => !hand.lost);
+		},
+	};
+}

@@ -1,0 +1,76 @@
+// Latencies of the recent past: quantiles to within a tenth, and a moving mean, in a fixed and small amount of memory.
+import type { Clock } from "../clock.ts";
+
+export interface Latencies {
+	add(ms: number): void;
+	/** The quantile `q` of what was added in the last one to two windows, ms; 0 where that is nothing. */
+	quantile(q: number): number;
+	/** Moving mean over about the last ten, ms; 0 before the first. */
+	readonly meanMs: number;
+	/** How long ago the last one was added, ms; infinite before the first. */
+	ageMs(): number;
+	/** How many were added, ever. */
+	readonly count: number;
+}
+
+/** Eight buckets for each doubling, from 1/64 ms to over an hour. */
+const bucketsPerDoubling = 8;
+const lowestLog2 = -6;
+const bucketsMax = (22 - lowestLog2) * bucketsPerDoubling;
+const meanWeight = 0.1;
+
+export function createLatencies(clock: Clock, windowMs: number): Latencies {
+	let current = new Uint32Array(bucketsMax);
+	let before = new Uint32Array(bucketsMax);
+	let turnsAtMs = clock.monotonic() + windowMs;
+	let lastAtMs = Number.NEGATIVE_INFINITY;
+	let meanMs = 0;
+	let count = 0;
+
+	function turn(): number {
+		const nowMs = clock.monotonic();
+		if (nowMs < turnsAtMs) return nowMs;
+		[before, current] = [current, before];
+		current.fill(0);
+		if (nowMs >= turnsAtMs + windowMs) before.fill(0);
+		turnsAtMs = nowMs + windowMs;
+		return nowMs;
+	}
+
+	return {
+		add(ms) {
+			lastAtMs = turn();
+			current[bucketOf(ms)]!++;
+			meanMs = count === 0 ? ms : meanMs + (ms - meanMs) * meanWeight;
+			count++;
+		},
+		quantile(q) {
+			turn();
+			let total = 0;
+			for (let i = 0; i < bucketsMax; i++) total += current[i]! + before[i]!;
+			if (total === 0) return 0;
+			let left = Math.ceil(total * q);
+			for (let i = 0; i < bucketsMax; i++) {
+				left -= current[i]! + before[i]!;
+				if (left <= 0) return upperMs(i);
+			}
+			return upperMs(bucketsMax - 1);
+		},
+		get meanMs() {
+			return meanMs;
+		},
+		ageMs: () => clock.monotonic() - lastAtMs,
+		get count() {
+			return count;
+		},
+	};
+}
+
+function bucketOf(ms: number): number {
+	const bucket = Math.floor((Math.log2(Math.max(ms, 2 ** lowestLog2)) - lowestLog2) * bucketsPerDoubling);
+	return Math.min(bucket, bucketsMax - 1);
+}
+
+function upperMs(bucket: number): number {
+	return 2 ** ((bucket + 1) / bucketsPerDoubling + lowestLog2);
+}

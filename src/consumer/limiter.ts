@@ -1,0 +1,116 @@
+// How many requests may be open towards one processor: found out by raising the limit while all goes well, and lowering
+// it when the processor, or the deployment's own bound, says that it is too much.
+import type { Clock } from "../clock.ts";
+
+/** What an ended request said of the load. `overload`: 429, or no answer in time. `neutral`: nothing. */
+export type LoadSign = "good" | "overload" | "neutral";
+
+export interface LimiterSettings {
+	/** The limit never goes below, so that there is always something to learn from. */
+	readonly floor: number;
+	readonly start: number;
+	/** Nor above, whatever the deployment's bound. */
+	readonly ceiling: number;
+	/** Requests for payments in doubt that may be open beside the others. */
+	readonly pursuitsMax: number;
+	/** What an overload leaves of the limit. */
+	readonly shrink: number;
+	/** The least time between two shrinkings, ms: what was sent before the first one says nothing new. */
+	readonly shrinkGapMs: number;
+	/** How long no slot is given after the deployment's bound was met; times a number in [0.5, 1). */
+	readonly noSlotPauseMs: number;
+}
+
+export const limiterDefaults: LimiterSettings = {
+	floor: 8,
+	start: 64,
+	ceiling: 512,
+	pursuitsMax: 16,
+	shrink: 0.7,
+	shrinkGapMs: 500,
+	noSlotPauseMs: 50,
+};
+
+export interface Limiter {
+	/** Slots that a fresh payment could take now. */
+	readonly free: number;
+	readonly freeForPursuits: number;
+	/** Requests open now: charges and read-backs, of payments in doubt too. */
+	readonly inUse: number;
+	readonly limit: number;
+	/** Takes a slot; false where none is free. Each that was taken is given back, once. */
+	take(kind: "fresh" | "pursuit"): boolean;
+	giveBack(kind: "fresh" | "pursuit"): void;
+	observe(sign: LoadSign): void;
+	/** The deployment's bound, over all consumers. */
+	setBound(inFlightMax: number): void;
+	/** The queue said that the bound is met. */
+	noSlot(): void;
+	/** When slots are given again after `noSlot`, ms on the monotonic clock; 0 where they are. */
+	pausedUntilMs(): number;
+}
+
+export function createLimiter(settings: LimiterSettings, clock: Clock, random: () => number): Limiter {
+	const { floor, shrink, shrinkGapMs, pursuitsMax, noSlotPauseMs } = settings;
+	let ceiling = settings.ceiling;
+	let limit = Math.min(settings.start, ceiling);
+	let fresh = 0;
+	let pursuits = 0;
+	let shrunkAtMs = Number.NEGATIVE_INFINITY;
+	/** Until the first overload each good answer raises the limit by one, so that it doubles in a round of answers. */
+	let climbing = true;
+	let pausedUntilMs = 0;
+
+	function lower(by: number): void {
+		climbing = false;
+		const nowMs = clock.monotonic();
+		if (nowMs - shrunkAtMs < shrinkGapMs) return;
+		shrunkAtMs = nowMs;
+		limit = Math.max(Math.min(floor, ceiling), limit * by);
+	}
+
+	const paused = () => pausedUntilMs > 0 && clock.monotonic() < pausedUntilMs;
+	const free = () => (paused() ? 0 : Math.max(0, Math.floor(limit) - fresh - pursuits));
+	const freeForPursuits = () => (paused() ? 0 : Math.max(0, pursuitsMax - pursuits));
+
+	return {
+		get free() {
+			return free();
+		},
+		get freeForPursuits() {
+			return freeForPursuits();
+		},
+		get inUse() {
+			return fresh + pursuits;
+		},
+		get limit() {
+			return Math.floor(limit);
+		},
+		take(kind) {
+			if ((kind === "fresh" ? free() : freeForPursuits()) <= 0) return false;
+			if (kind === "fresh") fresh++;
+			else pursuits++;
+			return true;
+		},
+		giveBack(kind) {
+			if (kind === "fresh") fresh--;
+			else pursuits--;
+			if (fresh < 0 || pursuits < 0) throw new Error("a slot was given back that nobody had taken");
+		},
+		observe(sign) {
+			if (sign === "overload") lower(shrink);
+			// A limit that is not used says nothing about a higher one.
+			else if (sign === "good" && fresh + pursuits >= limit / 2)
+				limit = Math.min(ceiling, limit + (climbing ? 1 : 4 / limit));
+		},
+		setBound(inFlightMax) {
+			ceiling = Math.min(settings.ceiling, Math.max(1, inFlightMax));
+			limit = Math.min(limit, ceiling);
+		},
+		noSlot() {
+			lower(shrink);
+			pausedUntilMs = clock.monotonic() + noSlotPauseMs * (0.5 + random() / 2);
+		},
+		pausedUntilMs: () => (paused() ? pausedUntilMs : 0),
+	};
+}

@@ -1,0 +1,133 @@
+// Which processor the next payment goes to: a pure function of what is known, so that a policy can be judged apart from
+// the relay.
+//
+// The cheapest processor that charges, unless a payment would be charged there later than elsewhere by more than the
+// operator's patience: then the next cheapest. The time expected at a processor is what a charge takes there, and
+// before that what it takes until a slot is free, or until it charges again at all. Nobody knows how long an outage will
+// last; the guess is: as long again as it has lasted. While no processor will do, the answer is when to ask again.
+import type { Processor } from "../payment/payment.ts";
+
+/** What is known of one processor. All times in ms; ages and durations, never dates. */
+export interface ProcessorKnowledge {
+	readonly processor: Processor;
+	/** Its last health answer, if it gave one. */
+	readonly health?: { readonly failing: boolean; readonly minResponseMs: number; readonly ageMs: number };
+	/** Its charges of late: their mean, and how long ago the last one was answered (infinite before the first). */
+	readonly measured: { readonly meanMs: number; readonly ageMs: number };
+	/** How long ago it last charged or knew a duplicate; infinite before the first. */
+	readonly successAgeMs: number;
+	readonly breaker: "closed" | "open" | "probing";
+	/** Open only: until a single payment may try it; 0 or less when that is now. */
+	readonly probeInMs: number;
+	/** For how long it has been known not to charge; 0 where it does. */
+	readonly downForMs: number;
+	readonly freeSlots: number;
+	/** How many charges may be open towards it. */
+	readonly slotsMax: number;
+}
+
+export interface Knowledge {
+	readonly processors: readonly ProcessorKnowledge[];
+	/** Payments that wait for a slot here, this one too. */
+	readonly waiting: number;
+	/** How long this one has waited here. */
+	readonly waitedMs: number;
+}
+
+export interface RouteSettings {
+	/** What each processor takes of an amount. */
+	readonly fees: Readonly<Record<Processor, number>>;
+	/** How much later than at a dearer processor a payment may be charged at a cheaper one, ms. */
+	readonly patienceMs: number;
+	/** A health answer that is older says nothing any more, ms: polls come every 5 s. */
+	readonly healthMaxAgeMs: number;
+	/** A measured latency that is older counts no longer than the health answer, ms. */
+	readonly measuredMaxAgeMs: number;
+	/** The least time after which it is worth asking again, unless something happens before, ms. */
+	readonly recheckMinMs: number;
+	/** The longest, ms. */
+	readonly recheckMaxMs: number;
+}
+
+export const routeDefaults: Omit<RouteSettings, "fees"> = {
+	patienceMs: 5_000,
+	healthMaxAgeMs: 12_000,
+	measuredMaxAgeMs: 5_000,
+	recheckMinMs: 5,
+	recheckMaxMs: 500,
+};
+
+export type Choice =
+	| { readonly processor: Processor; readonly probe: boolean }
+	/** No processor will do now; ask again after `forMs`, or when a slot is freed or something new is known. */
+	| { readonly wait: true; readonly forMs: number };
+
+export function chooseProcessor(knowledge: Knowledge, settings: RouteSettings): Choice {
+	const cheapestFirst = [...knowledge.processors].sort((a, b) => fee(a, settings) - fee(b, settings));
+	let recheckMs = settings.recheckMaxMs;
+
+	for (const known of cheapestFirst) {
+		if (known.freeSlots === 0) continue;
+		if (fitness(known, settings) === "probe") return { processor: known.processor, probe: true };
+		if (known.breaker === "open" && known.probeInMs > 0) recheckMs = Math.min(recheckMs, known.probeInMs);
+	}
+
+	let chosen = cheapestFirst[0];
+	if (!chosen) throw new Error("there is no processor to choose from");
+	for (const known of cheapestFirst.slice(1)) {
+		if (!ready(known, settings)) continue;
+		const soonerMs = expectedMs(chosen, knowledge, settings) - expectedMs(known, knowledge, settings);
+		if (soonerMs <= 0) continue;
+		// What it has waited counts while that goes on; it is no reason to pay more once the cheaper one is ready.
+		const laterMs = soonerMs + (ready(chosen, settings) ? 0 : knowledge.waitedMs);
+		const patienceMs = fee(known, settings) > fee(chosen, settings) ? settings.patienceMs : 0;
+		if (laterMs > patienceMs) chosen = known;
+		// Both the wait and the outage grow as time passes.
+		else recheckMs = Math.min(recheckMs, (patienceMs - laterMs) / 2);
+	}
+	if (ready(chosen, settings)) return { processor: chosen.processor, probe: false };
+	return { wait: true, forMs: Math.max(recheckMs, settings.recheckMinMs) };
+}
+
+/** How long a charge takes there, ms, as far as is known: as just measured, or else as it says of itself. */
+export function serviceMs(known: ProcessorKnowledge, settings: RouteSettings): number {
+	const health = freshHealth(known, settings);
+	const { meanMs, ageMs } = known.measured;
+	if (health && health.ageMs < ageMs) return health.minResponseMs;
+	return ageMs <= settings.measuredMaxAgeMs ? meanMs : (health?.minResponseMs ?? 0);
+}
+
+/** Its last word is that charges fail, and no charge has said otherwise since. */
+function saysFailing(known: ProcessorKnowledge, settings: RouteSettings): boolean {
+	const health = freshHealth(known, settings);
+	return health !== undefined && health.failing && health.ageMs <= known.successAgeMs;
+}
+
+/**
+ * May a POST go there? `probe`: a single one, to find out. Real money is no probe of a processor that says of itself
+ * that it fails: that one is waited for until it says something else, or nothing for long.
+ */
+export function fitness(known: ProcessorKnowledge, settings: RouteSettings): "fit" | "probe" | "unfit" {
+	if (known.breaker === "closed") return saysFailing(known, settings) ? "unfit" : "fit";
+	const probes = known.breaker === "open" && known.probeInMs <= 0 && !freshHealth(known, settings)?.failing;
+	return probes ? "probe" : "unfit";
+}
+
+function ready(known: ProcessorKnowledge, settings: RouteSettings): boolean {
+	return known.freeSlots > 0 && fitness(known, settings) === "fit";
+}
+
+function expectedMs(known: ProcessorKnowledge, knowledge: Knowledge, settings: RouteSettings): number {
+	const takesMs = serviceMs(known, settings);
+	const queueMs = known.freeSlots > 0 ? 0 : (knowledge.waiting * Math.max(takesMs, 1)) / Math.max(1, known.slotsMax);
+	const outageMs = fitness(known, settings) === "fit" ? 0 : Math.max(known.downForMs, 1);
+	return outageMs + queueMs + takesMs;
+}
+
+function freshHealth(known: ProcessorKnowledge, { healthMaxAgeMs }: RouteSettings): ProcessorKnowledge["health"] {
+	return known.health && known.health.ageMs <= healthMaxAgeMs ? known.health : undefined;
+}
+
+function fee({ processor }: ProcessorKnowledge, { fees }: RouteSettings): number {
+	return fees[processor];
+}

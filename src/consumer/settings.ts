@@ -1,0 +1,53 @@
+// Every setting of a consumer, with its default.
+import type { Backoff } from "./backoff.ts";
+import { type BreakerSettings, breakerDefaults } from "./breaker.ts";
+import { type DeadlineSettings, deadlineDefaults } from "./deadline.ts";
+import { healthPauseDefaults } from "./health.ts";
+import { type LimiterSettings, limiterDefaults } from "./limiter.ts";
+import { type RetryBudgetSettings, retryBudgetDefaults } from "./retry-budget.ts";
+import { type RouteSettings, routeDefaults } from "./route.ts";
+import { reconnectDefaults } from "./stream.ts";
+
+export interface ConsumerSettings {
+	/** Workers for payments without a pin. */
+	readonly workersMax: number;
+	/** Workers for payments in doubt, at each processor; as many more may wait for one. */
+	readonly pursuitWorkersMax: number;
+	/**
+	 * Payments without a pin that may be in hand. Far more than workers, so that payments that wait for the retry budget
+	 * do not keep out those that need none.
+	 */
+	readonly creditMax: number;
+	/** A job's deadline: the longest charge, and for the queue's calls before and after it, ms. */
+	readonly queueCallsMs: number;
+	/** How long a job may take to end after its abort, ms. */
+	readonly graceMs: number;
+	/** How long a job that failed or was abandoned, or that nobody worked on, is tried to be given back, ms. */
+	readonly giveBackMs: number;
+	/** Repeats of settles and releases that got no answer. */
+	readonly repeat: Backoff;
+	readonly reconnect: Backoff;
+	readonly healthPause: Backoff;
+	readonly limiter: LimiterSettings;
+	readonly breaker: BreakerSettings;
+	readonly budget: RetryBudgetSettings;
+	readonly deadline: DeadlineSettings;
+	readonly route: RouteSettings;
+}
+
+export const consumerDefaults: Omit<ConsumerSettings, "route"> & { readonly route: Omit<RouteSettings, "fees"> } = {
+	workersMax: 512,
+	pursuitWorkersMax: 16,
+	creditMax: 2_048,
+	queueCallsMs: 10_000,
+	graceMs: 1_000,
+	giveBackMs: 10_000,
+	repeat: { baseMs: 20, maxMs: 1_000 },
+	reconnect: reconnectDefaults,
+	healthPause: healthPauseDefaults,
+	limiter: limiterDefaults,
+	breaker: breakerDefaults,
+	budget: retryBudgetDefaults,
+	deadline: deadlineDefaults,
+	route: routeDefaults,
+};
