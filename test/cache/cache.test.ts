@@ -261,6 +261,23 @@ describe("watching", () => {
 		expect(clock.pending()).toBe(0);
 	});
 
+	test("only so many may watch at once, and who leaves makes room", async () => {
+		const { stats, clock } = createCacheLab();
+		const leave = new AbortController();
+		const watch = () => follow(stats.watchFigures({}, { signal: leave.signal }));
+		const watching = Array.from({ length: 64 }, watch);
+		await clock.settle();
+		const refused = watch();
+		await clock.settle();
+		expect(ConnectError.from(refused.end).code).toBe(Code.ResourceExhausted);
+		expect(watching.every(({ items, end }) => items.length === 1 && end === undefined)).toBe(true);
+		leave.abort();
+		await clock.settle();
+		const later = follow(stats.watchFigures({}));
+		await clock.settle();
+		expect(later.items).toHaveLength(1);
+	});
+
 	test("a shorter interval than the bound is stretched to it", async () => {
 		const { stats, clock } = createCacheLab();
 		const figures = follow(stats.watchFigures({ intervalMs: 1 }));
