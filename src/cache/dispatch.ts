@@ -57,8 +57,8 @@ export function createDispatcher(holdings: Holdings, clock: Clock, onError: (cau
 	const waiting = new Set<Stream>();
 	let dealing = false;
 	let again = false;
-	/** Looks for pursuits whatever the store says of the next one's time. */
-	let pursue = true;
+	/** A tick has come: pursuits are looked for whatever the store says of the next one's time, and life is shown. */
+	let ticked = false;
 	let due: { readonly atMs: number; readonly cancel: () => void } | undefined;
 	let closed: ConnectError | undefined;
 	const unsubscribe = store.subscribe(wake);
@@ -75,7 +75,10 @@ export function createDispatcher(holdings: Holdings, clock: Clock, onError: (cau
 		try {
 			while (again && !closed) {
 				again = false;
-				await deal();
+				const atTick = ticked;
+				ticked = false;
+				if (waiting.size > 0) await deal(atTick);
+				if (atTick) showLife();
 			}
 		} catch (cause) {
 			onError(cause);
@@ -84,12 +87,10 @@ export function createDispatcher(holdings: Holdings, clock: Clock, onError: (cau
 		}
 	}
 
-	async function deal(): Promise<void> {
+	async function deal(atTick: boolean): Promise<void> {
 		const hands = new Map<Stream, Job[]>();
-		if (waiting.size === 0) return;
 		const dueMs = store.nextDueMs();
-		if (pursue || (dueMs !== undefined && dueMs <= 0)) {
-			pursue = false;
+		if (atTick || (dueMs !== undefined && dueMs <= 0)) {
 			await dealKind("pursuit", hands);
 			await dealKind("fresh", hands);
 			armDue(store.nextDueMs());
@@ -101,6 +102,12 @@ export function createDispatcher(holdings: Holdings, clock: Clock, onError: (cau
 			if (stream.deliver) stream.deliver(jobs);
 			else void giveBack(jobs).catch(onError);
 		}
+	}
+
+	/** An empty message on each stream that had none since the last tick. */
+	function showLife(): void {
+		for (const stream of [...waiting]) if (!stream.active) stream.deliver?.([]);
+		for (const stream of streams.values()) stream.active = false;
 	}
 
 	/** Slice by slice to those in line, until there is no more of this kind or nobody has room. */
@@ -205,10 +212,7 @@ export function createDispatcher(holdings: Holdings, clock: Clock, onError: (cau
 			return streams.size;
 		},
 		tick() {
-			// While jobs are being dealt, those in line are about to get some.
-			if (!dealing) for (const stream of [...waiting]) if (!stream.active) stream.deliver?.([]);
-			for (const stream of streams.values()) stream.active = false;
-			pursue = true;
+			ticked = true;
 			wake();
 		},
 		close(error) {
