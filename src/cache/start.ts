@@ -1,0 +1,80 @@
+// The cache service from its start to its end: the store is opened, cold code is run warm, then callers are let in.
+//
+// What it runs on comes from outside, so that the same steps serve from sockets and in tests.
+import type { ConnectRouter, Transport } from "@connectrpc/connect";
+import type { Clock } from "../clock.ts";
+import type { Logger } from "../log.ts";
+import { createCache } from "./cache.ts";
+import type { Store, StoreSettings } from "./store/store.ts";
+import { type WarmUpBounds, warmUp } from "./warm-up.ts";
+
+export type Routes = (router: ConnectRouter) => ConnectRouter;
+
+export interface CacheServer {
+	readonly address: string;
+	/** Accepts no more calls, and ends those that are open once they are answered. */
+	close(): Promise<void>;
+}
+
+export interface CachePorts {
+	readonly settings: StoreSettings;
+	readonly clock: Clock;
+	readonly log: Pick<Logger, "info" | "warn">;
+	readonly openStore: () => Promise<Store>;
+	/** An empty store of the same kind that is thrown away after the warm-up. */
+	readonly openScratchStore: () => Promise<Store>;
+	/** A client's way to these routes within the process, with the checks that callers from outside go through. */
+	readonly connect: (routes: Routes) => Transport;
+	/** Lets callers in; `serving` is what health checks are told. */
+	readonly listen: (routes: Routes, serving: () => boolean) => Promise<CacheServer>;
+	readonly warmUpBounds: WarmUpBounds;
+	/** Ends the process. */
+	readonly fail: (cause: unknown) => void;
+}
+
+/** How long callers are still told that nothing is promised, before a process whose store has failed ends, ms. */
+const failGraceMs = 100;
+
+export async function startCache(ports: CachePorts): Promise<CacheServer> {
+	const { settings, clock, log } = ports;
+	const store = await ports.openStore();
+	try {
+		const warm = await warmUpOnScratch(ports);
+		log.info({ payments: warm }, "warmed up");
+		const cache = createCache({
+			store,
+			clock,
+			settings,
+			onFailed: (cause) => void clock.after(failGraceMs, () => ports.fail(cause)),
+		});
+		const server = await ports.listen(cache.routes, () => cache.serving);
+		return {
+			address: server.address,
+			async close() {
+				// The streams end with the cache; the server then has only answers to finish.
+				await Promise.all([cache.close(), server.close()]);
+			},
+		};
+	} catch (cause) {
+		await store.close();
+		throw cause;
+	}
+}
+
+/** A warm-up that fails is no reason not to serve, but somebody should know. */
+async function warmUpOnScratch(ports: CachePorts): Promise<number> {
+	const { settings, clock, log } = ports;
+	const onFailed = (cause: unknown) => log.warn({ err: cause }, "the warm-up's scratch store failed");
+	try {
+		const store = await ports.openScratchStore();
+		const cache = createCache({ store, clock, settings, onFailed });
+		try {
+			return await warmUp(ports.connect(cache.routes), clock, ports.warmUpBounds);
+		} finally {
+			await cache.close();
+		}
+	} catch (cause) {
+		log.warn({ err: cause }, "the warm-up failed; the first calls will be slower");
+		return 0;
+	}
+}
