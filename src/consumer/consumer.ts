@@ -137,7 +137,10 @@ export function createConsumer(options: ConsumerOptions): Consumer {
 	}
 
 	function finished(hand: Hand, finish: Finish): void {
-		if (finish.how === "done") return hands.drop(hand);
+		if (finish.how === "done") {
+			hands.drop(hand);
+			return;
+		}
 		ends[finish.how]++;
 		log.error({ id: hand.job.id, ...finish }, "a job did not end as it should; it is given back");
 		giveBack(hand);

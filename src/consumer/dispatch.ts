@@ -79,7 +79,7 @@ export function createDispatch(options: DispatchOptions): Dispatch {
 			if (!line || !hand) break;
 			const choice = choose(knowledge(hand), route);
 			if ("wait" in choice) {
-				lookIn(choice.forMs);
+				lookIn(Math.min(choice.forMs, pausedMs()));
 				break;
 			}
 			line.shift();
@@ -94,6 +94,12 @@ export function createDispatch(options: DispatchOptions): Dispatch {
 			waiting: firsts.size + retries.size,
 			waitedMs: clock.monotonic() - hand.arrivedAtMs,
 		};
+	}
+
+	/** Until the first processor that has no slot only for the deployment's bound may have one again. */
+	function pausedMs(): number {
+		const until = processors.map((processor) => board[processor].limiter.pausedUntilMs()).filter((ms) => ms > 0);
+		return Math.max(0, Math.min(...until) - clock.monotonic());
 	}
 
 	/** Whoever came first, as far as the budget allows. */

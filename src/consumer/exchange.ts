@@ -70,7 +70,7 @@ export function exchange(dispatcher: Dispatcher, request: Request, signal: Abort
 				settle({ came: "answer", answer: { status, body, framed } });
 			},
 			onResponseError(_, error) {
-				give("code" in error && String(error.code).startsWith("HPE_") ? "malformed" : "connection");
+				give(error.name === "HTTPParserError" ? "malformed" : "connection");
 			},
 		};
 		const headers = request.body === undefined ? {} : { headers: jsonHeaders, body: request.body };

@@ -1,0 +1,169 @@
+import { expect, test } from "vitest";
+import { breakerDefaults, createBreaker } from "../../src/consumer/breaker.ts";
+import { createLatencies } from "../../src/consumer/latency.ts";
+import { createLimiter, limiterDefaults } from "../../src/consumer/limiter.ts";
+import { breakerSign, loadSign } from "../../src/consumer/observe.ts";
+import { createRetryBudget } from "../../src/consumer/retry-budget.ts";
+import { createFakeClock } from "../fake-clock.ts";
+import { limits } from "./harness.ts";
+
+test("limiter: slots are bounded by the limit, those for payments in doubt by their own", () => {
+	const limiter = createLimiter({ ...limits, pursuitsMax: 2 }, createFakeClock(), () => 0.5);
+	expect(limiter.take("pursuit")).toBe(true);
+	expect(limiter.take("pursuit")).toBe(true);
+	expect(limiter.take("pursuit")).toBe(false);
+	expect(limiter.free).toBe(2);
+	expect([limiter.take("fresh"), limiter.take("fresh"), limiter.take("fresh")]).toEqual([true, true, false]);
+	expect(limiter.inUse).toBe(4);
+	limiter.giveBack("fresh");
+	expect(limiter.take("fresh")).toBe(true);
+});
+
+test("limiter: a slot given back twice is noticed", () => {
+	const limiter = createLimiter(limits, createFakeClock(), () => 0.5);
+	expect(() => limiter.giveBack("fresh")).toThrow();
+});
+
+test("limiter: it grows while it is used and all goes well, up to the deployment's bound", () => {
+	const limiter = createLimiter({ ...limiterDefaults, start: 10 }, createFakeClock(), () => 0.5);
+	for (let i = 0; i < 100; i++) limiter.observe("good");
+	expect(limiter.limit, "not used, so nothing is learned").toBe(10);
+	for (let round = 0; round < 100; round++) {
+		while (limiter.take("fresh"));
+		limiter.observe("good");
+		limiter.giveBack("fresh");
+	}
+	expect(limiter.limit).toBe(110);
+	limiter.setBound(50);
+	expect(limiter.limit).toBe(50);
+	limiter.observe("good");
+	expect(limiter.limit).toBe(50);
+});
+
+test("limiter: an overload shrinks it once for all that was sent before, and never below its floor", async () => {
+	const clock = createFakeClock();
+	const limiter = createLimiter({ ...limiterDefaults, start: 100 }, clock, () => 0.5);
+	for (let i = 0; i < 50; i++) limiter.observe("overload");
+	expect(limiter.limit).toBe(70);
+	for (let i = 0; i < 50; i++) {
+		await clock.advance(limiterDefaults.shrinkGapMs);
+		limiter.observe("overload");
+	}
+	expect(limiter.limit).toBe(limiterDefaults.floor);
+});
+
+test("limiter: after the deployment said no slot, none is given for a while", async () => {
+	const clock = createFakeClock();
+	const limiter = createLimiter({ ...limiterDefaults, start: 100 }, clock, () => 0.5);
+	limiter.noSlot();
+	expect(limiter.free).toBe(0);
+	expect(limiter.freeForPursuits).toBe(0);
+	expect(limiter.pausedUntilMs()).toBeGreaterThan(clock.monotonic());
+	await clock.advance(limiterDefaults.noSlotPauseMs);
+	expect(limiter.free).toBe(70);
+	expect(limiter.pausedUntilMs()).toBe(0);
+});
+
+test("limiter and breaker: what an answer says of load and of health", () => {
+	expect(loadSign({ kind: "not_charged", why: "too_many" })).toBe("overload");
+	expect(loadSign({ kind: "unknown", why: "timeout" })).toBe("overload");
+	expect(loadSign({ kind: "charged" })).toBe("good");
+	expect(loadSign({ kind: "not_charged", why: "failing" })).toBe("neutral");
+	expect(breakerSign({ kind: "not_charged", why: "too_many" })).toBeUndefined();
+	expect(breakerSign({ kind: "unknown", why: "aborted" })).toBeUndefined();
+	expect(breakerSign({ kind: "not_charged", why: "failing" })).toBe("failure");
+	expect(breakerSign({ kind: "not_charged", why: "refused" })).toBe("failure");
+	expect(breakerSign({ kind: "unknown", why: "timeout" })).toBe("failure");
+	expect(breakerSign({ kind: "duplicate" })).toBe("success");
+});
+
+test("breaker: it opens after failures in a row, and a success in between starts the count anew", () => {
+	const breaker = createBreaker(breakerDefaults, createFakeClock(), () => 0.5);
+	for (let i = 0; i < breakerDefaults.failuresMax - 1; i++) breaker.record("failure");
+	breaker.record("success");
+	for (let i = 0; i < breakerDefaults.failuresMax - 1; i++) breaker.record("failure");
+	expect(breaker.state).toBe("closed");
+	breaker.record("failure");
+	expect(breaker.state).toBe("open");
+});
+
+test("breaker: one probe at a time, with pauses that grow, until one succeeds", async () => {
+	const clock = createFakeClock();
+	const breaker = createBreaker(breakerDefaults, clock, () => 0.999);
+	for (let i = 0; i < breakerDefaults.failuresMax; i++) breaker.record("failure");
+	const pauses: number[] = [];
+	for (let i = 0; i < 8; i++) {
+		pauses.push(breaker.probeAtMs - clock.monotonic());
+		await clock.advance(pauses[i] as number);
+		breaker.probe();
+		expect(breaker.state).toBe("probing");
+		breaker.record("failure");
+		expect(breaker.state).toBe("open");
+	}
+	for (let i = 1; i < 6; i++) expect(pauses[i]).toBeGreaterThan(pauses[i - 1] as number);
+	expect(Math.max(...pauses)).toBeLessThanOrEqual(breakerDefaults.pause.maxMs + breakerDefaults.probeMinMs);
+	expect(breaker.openedAtMs).toBe(0);
+	breaker.hope();
+	expect(breaker.probeAtMs).toBeLessThanOrEqual(clock.monotonic());
+	breaker.probe();
+	breaker.record("success");
+	expect(breaker.state).toBe("closed");
+	expect(breaker.openedAtMs).toBeUndefined();
+});
+
+test("breaker: a probe that asked nothing lets another one find out", () => {
+	const breaker = createBreaker(breakerDefaults, createFakeClock(), () => 0.5);
+	for (let i = 0; i < breakerDefaults.failuresMax; i++) breaker.record("failure");
+	breaker.probe();
+	breaker.probeEnded();
+	expect(breaker.state).toBe("open");
+	breaker.record("success");
+	breaker.probeEnded();
+	expect(breaker.state).toBe("closed");
+});
+
+test("retry budget: retries add at most a tenth of all attempts, beyond the burst and the trickle", async () => {
+	const clock = createFakeClock();
+	const budget = createRetryBudget({ ratio: 1 / 9, burstMax: 20, tricklePerS: 2 }, clock);
+	let made = 0;
+	for (let i = 0; i < 9000; i++) {
+		budget.earn();
+		while (budget.spend()) made++;
+	}
+	expect(budget.retries).toBe(made);
+	expect(made).toBeGreaterThanOrEqual(1000);
+	expect(made).toBeLessThanOrEqual(1020);
+	expect(budget.available).toBe(false);
+	expect(budget.nextMs()).toBeLessThanOrEqual(500);
+	await clock.advance(budget.nextMs());
+	expect(budget.spend(), "the trickle: nothing starves").toBe(true);
+});
+
+test("retry budget: a retry that was not made is not counted, and the burst is bounded", async () => {
+	const clock = createFakeClock();
+	const budget = createRetryBudget({ ratio: 1, burstMax: 3, tricklePerS: 1 }, clock);
+	await clock.advance(1_000_000);
+	for (let i = 0; i < 100; i++) budget.earn();
+	expect([1, 2, 3, 4].map(() => budget.spend())).toEqual([true, true, true, false]);
+	budget.refund();
+	expect(budget.retries).toBe(2);
+	expect(budget.spend()).toBe(true);
+});
+
+test("latencies: quantiles are within a tenth, and what is old is forgotten", async () => {
+	const clock = createFakeClock();
+	const latencies = createLatencies(clock, 1000);
+	expect(latencies.quantile(0.99)).toBe(0);
+	expect(latencies.ageMs()).toBe(Number.POSITIVE_INFINITY);
+	for (let ms = 1; ms <= 1000; ms++) latencies.add(ms);
+	expect(Math.abs(latencies.quantile(0.5) - 500)).toBeLessThan(50);
+	expect(Math.abs(latencies.quantile(0.99) - 990)).toBeLessThan(99);
+	await clock.advance(1000);
+	latencies.add(5);
+	expect(latencies.quantile(0.5), "the window before still counts").toBeGreaterThan(400);
+	await clock.advance(1000);
+	expect(latencies.quantile(0.99)).toBeLessThan(6);
+	await clock.advance(10_000);
+	expect(latencies.quantile(0.99)).toBe(0);
+	expect(latencies.ageMs()).toBe(11_000);
+});

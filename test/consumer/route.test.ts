@@ -1,0 +1,144 @@
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import {
+	chooseProcessor,
+	fitness,
+	type Knowledge,
+	type ProcessorKnowledge,
+	type RouteSettings,
+	routeDefaults,
+	serviceMs,
+} from "../../src/consumer/route.ts";
+import type { Processor } from "../../src/payment/payment.ts";
+
+const settings: RouteSettings = { ...routeDefaults, fees: { default: 0.05, fallback: 0.15 } };
+const healthy = { failing: false, minResponseMs: 0, ageMs: 1000 };
+const failing = { failing: true, minResponseMs: 0, ageMs: 1000 };
+
+function known(processor: Processor, more: Partial<ProcessorKnowledge> = {}): ProcessorKnowledge {
+	return {
+		processor,
+		health: healthy,
+		measured: { meanMs: 0, ageMs: Number.POSITIVE_INFINITY },
+		successAgeMs: Number.POSITIVE_INFINITY,
+		breaker: "closed",
+		probeInMs: 0,
+		downForMs: 0,
+		freeSlots: 10,
+		slotsMax: 100,
+		...more,
+	};
+}
+
+function choose(
+	cheap: Partial<ProcessorKnowledge>,
+	dear: Partial<ProcessorKnowledge>,
+	more: Partial<Knowledge> = {},
+	set: Partial<RouteSettings> = {},
+) {
+	const processors = [known("fallback", dear), known("default", cheap)];
+	return chooseProcessor({ processors, waiting: 1, waitedMs: 0, ...more }, { ...settings, ...set });
+}
+
+const to = (processor: Processor, probe = false) => ({ processor, probe });
+
+test("the cheaper one is used while both are healthy, also where nothing is known of either", () => {
+	expect(choose({}, {})).toEqual(to("default"));
+	const nothing = { health: undefined } as unknown as Partial<ProcessorKnowledge>;
+	expect(choose(nothing, nothing)).toEqual(to("default"));
+});
+
+test("which one is cheaper is a setting", () => {
+	expect(choose({}, {}, {}, { fees: { default: 0.2, fallback: 0.1 } })).toEqual(to("fallback"));
+});
+
+test("a slow cheaper one is used as long as it is slower by no more than the patience", () => {
+	const slow = (ms: number) => ({ health: { ...healthy, minResponseMs: ms } });
+	expect(choose(slow(5_000), {})).toEqual(to("default"));
+	expect(choose(slow(5_001), {})).toEqual(to("fallback"));
+	expect(choose(slow(10_000), slow(6_000))).toEqual(to("default"));
+	expect(choose(slow(1), {}, {}, { patienceMs: 0 })).toEqual(to("fallback"));
+});
+
+test("a long wait in the past is no reason to pay more once the cheaper one is ready", () => {
+	expect(choose({ health: { ...healthy, minResponseMs: 20 } }, {}, { waitedMs: 60_000 })).toEqual(to("default"));
+});
+
+test("while the cheaper one fails a payment waits for it, and goes elsewhere before its patience is over", () => {
+	const down = (downForMs: number) => ({ health: failing, downForMs });
+	expect(choose(down(100), {}, { waitedMs: 100 })).toMatchObject({ wait: true });
+	expect(choose(down(100), {}, { waitedMs: 5_000 })).toEqual(to("fallback"));
+	expect(choose(down(5_001), {})).toEqual(to("fallback"));
+	expect(choose(down(0), {}, {}, { patienceMs: 0 })).toEqual(to("fallback"));
+});
+
+test("whichever charges is used when the other is down", () => {
+	expect(choose({ breaker: "open", probeInMs: 500, downForMs: 60_000 }, {})).toEqual(to("fallback"));
+	expect(choose({ health: { ...healthy, minResponseMs: 60_000 } }, { health: failing, downForMs: 1 })).toEqual(
+		to("default"),
+	);
+});
+
+test("where both are down it waits, and says until when", () => {
+	const choice = choose({ breaker: "open", probeInMs: 40 }, { health: failing, downForMs: 9_000 });
+	expect(choice).toEqual({ wait: true, forMs: 40 });
+});
+
+test("a full cheaper one is waited for, unless its queue would take too long", () => {
+	const full = { freeSlots: 0, slotsMax: 100, measured: { meanMs: 1_000, ageMs: 0 } };
+	expect(choose(full, {}, { waiting: 100 })).toMatchObject({ wait: true });
+	expect(choose(full, {}, { waiting: 1_000 })).toEqual(to("fallback"));
+	expect(choose(full, { freeSlots: 0 }, { waiting: 1_000 })).toMatchObject({ wait: true });
+});
+
+test("a processor that says that it fails is not probed with money; one whose last word is old is", () => {
+	const open = { breaker: "open", probeInMs: 0, downForMs: 9_000 } as const;
+	expect(choose({ ...open, health: failing }, {})).toEqual(to("fallback"));
+	expect(choose({ ...open, health: { ...failing, ageMs: 60_000 } }, {})).toEqual(to("default", true));
+	expect(choose(open, {})).toEqual(to("default", true));
+	expect(choose({ ...open, breaker: "probing" }, {})).toEqual(to("fallback"));
+	expect(choose({ ...open, freeSlots: 0 }, {})).toEqual(to("fallback"));
+	expect(fitness(known("default", { ...open, health: { ...failing, ageMs: 500 }, successAgeMs: 100 }), settings)).toBe(
+		"unfit",
+	);
+});
+
+test("a charge that succeeded after the processor said it fails shows that it has recovered", () => {
+	expect(choose({ health: failing, successAgeMs: 500 }, {})).toEqual(to("default"));
+});
+
+test("how long a charge takes is what was heard last: measured, or announced", () => {
+	const announced = { ...healthy, minResponseMs: 100 };
+	expect(serviceMs(known("default", { health: announced, measured: { meanMs: 20, ageMs: 10 } }), settings)).toBe(20);
+	expect(serviceMs(known("default", { health: announced, measured: { meanMs: 20, ageMs: 2_000 } }), settings)).toBe(
+		100,
+	);
+	expect(serviceMs(known("default", { health: { ...announced, ageMs: 60_000 } }), settings)).toBe(0);
+});
+
+test("whatever is known: only a fit processor with a free slot is chosen, and waits are bounded", () => {
+	const age = fc.integer({ min: 0, max: 30_000 });
+	const site = fc.record({
+		health: fc.record({ failing: fc.boolean(), minResponseMs: age, ageMs: age }),
+		measured: fc.record({ meanMs: age, ageMs: age }),
+		successAgeMs: age,
+		breaker: fc.constantFrom("closed", "open", "probing" as const),
+		probeInMs: fc.integer({ min: -1_000, max: 5_000 }),
+		downForMs: age,
+		freeSlots: fc.integer({ min: 0, max: 3 }),
+		slotsMax: fc.integer({ min: 1, max: 600 }),
+	});
+	fc.assert(
+		fc.property(site, site, fc.integer({ min: 1, max: 5_000 }), age, (cheap, dear, waiting, waitedMs) => {
+			const sites = { default: known("default", cheap as never), fallback: known("fallback", dear as never) };
+			const choice = chooseProcessor({ processors: Object.values(sites), waiting, waitedMs }, settings);
+			if ("wait" in choice) {
+				expect(choice.forMs).toBeGreaterThanOrEqual(settings.recheckMinMs);
+				expect(choice.forMs).toBeLessThanOrEqual(settings.recheckMaxMs);
+			} else {
+				expect(sites[choice.processor].freeSlots).toBeGreaterThan(0);
+				expect(fitness(sites[choice.processor], settings)).toBe(choice.probe ? "probe" : "fit");
+			}
+		}),
+	);
+});
