@@ -193,6 +193,9 @@ export function createConsumer(options: ConsumerOptions): Consumer {
 			for (const hand of lost) if (!hand.abort) hands.drop(hand);
 			dispatch.changed();
 		},
+		onStray(strays) {
+			for (const hand of strays) giveBack(hand);
+		},
 		onConnected(now, inFlightMax) {
 			connected = now;
 			if (now) for (const { limiter } of Object.values(board)) limiter.setBound(inFlightMax);

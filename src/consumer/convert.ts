@@ -1,22 +1,21 @@
 // Between the contract's messages and the consumer's own words.
-import type { MessageInitShape } from "@bufbuild/protobuf";
 import {
 	type Charge as ProtoCharge,
 	type Pin as ProtoPin,
 	Processor as ProtoProcessor,
 } from "../gen/payrelay/v1/payment_pb.ts";
 import {
-	type PinRequestSchema,
+	type PinRequest,
 	type PinResponse,
 	PinOutcome as ProtoPinOutcome,
 	ReleaseOutcome as ProtoReleaseOutcome,
 	AttemptResult as ProtoResult,
-	type ReleaseRequestSchema,
+	type ReleaseRequest,
 } from "../gen/payrelay/v1/queue_service_pb.ts";
 import {
 	Proof as ProtoProof,
 	SettleOutcome as ProtoSettleOutcome,
-	type SettlementSchema,
+	type Settlement,
 } from "../gen/payrelay/v1/stats_service_pb.ts";
 import type { AttemptResult, Charge, Pin } from "../payment/life.ts";
 import type { Processor } from "../payment/payment.ts";
@@ -46,28 +45,26 @@ const resultToProto: Record<AttemptResult, ProtoResult> = {
 
 const proofToProto: Record<Proof, ProtoProof> = { charged: ProtoProof.CHARGED, read_back: ProtoProof.READ_BACK };
 
-export function pinToProto({ id, token, epoch }: Job, processor: Processor): MessageInitShape<typeof PinRequestSchema> {
-	return { id, token, epoch, processor: processorToProto[processor] };
+export function pinToProto({ id, token, epoch }: Job, processor: Processor): PinRequest {
+	return { $typeName: "payrelay.v1.PinRequest", id, token, epoch, processor: processorToProto[processor] };
 }
 
-export function releaseToProto(
-	{ id, token, epoch }: Job,
-	result: AttemptResult,
-): MessageInitShape<typeof ReleaseRequestSchema> {
-	return { id, token, epoch, result: resultToProto[result] };
+export function releaseToProto({ id, token, epoch }: Job, result: AttemptResult): ReleaseRequest {
+	return { $typeName: "payrelay.v1.ReleaseRequest", id, token, epoch, result: resultToProto[result] };
 }
 
 export function settlementToProto(
 	{ id, epoch }: Job,
 	{ processor, amountCents, requestedAtUs }: Charge,
 	proof: Proof,
-): MessageInitShape<typeof SettlementSchema> {
-	const charge: Omit<ProtoCharge, "$typeName"> = {
+): Settlement {
+	const charge: ProtoCharge = {
+		$typeName: "payrelay.v1.Charge",
 		processor: processorToProto[processor],
 		amountCents,
 		requestedAtUs: BigInt(requestedAtUs),
 	};
-	return { id, epoch, charge, proof: proofToProto[proof] };
+	return { $typeName: "payrelay.v1.Settlement", id, epoch, charge, proof: proofToProto[proof] };
 }
 
 export function pinFromResponse({ outcome, requestedAtUs }: PinResponse): PinOutcome {

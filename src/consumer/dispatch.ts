@@ -17,7 +17,7 @@ export interface DispatchOptions {
 	readonly route: RouteSettings;
 	readonly clock: Clock;
 	readonly choose?: (knowledge: Knowledge, settings: RouteSettings) => Choice;
-	/** Payments in doubt that may wait in the lane of one processor. */
+	/** Payments in doubt that may wait in the lane of one processor, beyond those that its workers are free for. */
 	readonly laneMax: number;
 	/** Workers that are free for payments without a pin, and for payments in doubt at a processor. */
 	readonly free: (lane: Processor | "fresh") => number;
@@ -151,7 +151,7 @@ export function createDispatch(options: DispatchOptions): Dispatch {
 			for (const hand of hands) {
 				const { pin, attempts } = hand.job;
 				if (!pin) (attempts > 0 ? retries : firsts).push(hand);
-				else if (lanes[pin.processor].size < laneMax) lanes[pin.processor].push(hand);
+				else if (lanes[pin.processor].size < laneMax + free(pin.processor)) lanes[pin.processor].push(hand);
 				else giveBack(hand);
 			}
 			changed();

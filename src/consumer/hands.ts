@@ -27,6 +27,7 @@ export interface Hand {
 export interface Hands {
 	take(job: Job, leaseMs: number): Hand;
 	drop(hand: Hand): void;
+	has(hand: Hand): boolean;
 	all(): Hand[];
 	/** After a renewal or a reclaim that was asked at `askedAtMs` about these. */
 	extend(hands: readonly Hand[], askedAtMs: number, leaseMs: number): void;
@@ -50,6 +51,7 @@ export function createHands(clock: Clock): Hands {
 		drop(hand) {
 			byToken.delete(hand.job.token);
 		},
+		has: (hand) => byToken.has(hand.job.token),
 		all: () => [...byToken.values()],
 		extend(hands, askedAtMs, leaseMs) {
 			for (const hand of hands) if (!hand.lost) hand.leaseEndsAtMs = askedAtMs + leaseMs;

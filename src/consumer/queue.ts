@@ -1,12 +1,6 @@
 // The queue's hot calls over its streams of batches: what is asked while a batch is under way is the next batch.
-import type { MessageInitShape } from "@bufbuild/protobuf";
-import type {
-	PinRequestSchema,
-	PinResponse,
-	ReleaseOutcome,
-	ReleaseRequestSchema,
-} from "../gen/payrelay/v1/queue_service_pb.ts";
-import type { SettlementSchema, SettleOutcome } from "../gen/payrelay/v1/stats_service_pb.ts";
+import type { PinRequest, PinResponse, ReleaseOutcome, ReleaseRequest } from "../gen/payrelay/v1/queue_service_pb.ts";
+import type { Settlement, SettleOutcome } from "../gen/payrelay/v1/stats_service_pb.ts";
 import {
 	pinFromResponse,
 	pinToProto,
@@ -21,9 +15,9 @@ import type { Queue } from "./ports.ts";
 export type BatchCall<Request, Response> = (request: Request, signal?: AbortSignal) => Promise<Response>;
 
 export interface QueueCalls {
-	readonly pin: BatchCall<MessageInitShape<typeof PinRequestSchema>, PinResponse>;
-	readonly release: BatchCall<MessageInitShape<typeof ReleaseRequestSchema>, ReleaseOutcome>;
-	readonly settle: BatchCall<MessageInitShape<typeof SettlementSchema>, SettleOutcome>;
+	readonly pin: BatchCall<PinRequest, PinResponse>;
+	readonly release: BatchCall<ReleaseRequest, ReleaseOutcome>;
+	readonly settle: BatchCall<Settlement, SettleOutcome>;
 }
 
 export function createQueue({ pin, release, settle }: QueueCalls): Queue {

@@ -100,7 +100,7 @@ export function serviceMs(known: ProcessorKnowledge, settings: RouteSettings): n
 /** Its last word is that charges fail, and no charge has said otherwise since. */
 function saysFailing(known: ProcessorKnowledge, settings: RouteSettings): boolean {
 	const health = freshHealth(known, settings);
-	return health !== undefined && health.failing && health.ageMs <= known.successAgeMs;
+	return health?.failing === true && health.ageMs <= known.successAgeMs;
 }
 
 /**

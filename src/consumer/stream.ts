@@ -25,6 +25,8 @@ export interface StreamOptions {
 	readonly reconnect: Backoff;
 	readonly onJobs: (hands: Hand[]) => void;
 	readonly onLost: (hands: Hand[]) => void;
+	/** Taken up again although their end came in the meantime: leases that nobody works under. */
+	readonly onStray: (hands: Hand[]) => void;
 	readonly onConnected: (connected: boolean, inFlightMax: number) => void;
 }
 
@@ -70,6 +72,8 @@ export function createJobStream(options: StreamOptions): JobStream {
 				leaseMs = response.leaseMs;
 				lose(response.lost);
 				hands.extend(held, askedAtMs, leaseMs);
+				const strays = held.filter((hand) => !hand.lost && !hands.has(hand));
+				if (strays.length > 0) options.onStray(strays);
 				onFirst();
 				options.onConnected(true, response.inFlightMax);
 			}

@@ -1,0 +1,229 @@
+import { expect, test } from "vitest";
+import { createConsumer } from "../../src/consumer/consumer.ts";
+import type { ChargeAnswer } from "../../src/consumer/ports.ts";
+import { type ConsumerSettings, consumerDefaults } from "../../src/consumer/settings.ts";
+import { createFakeClock } from "../fake-clock.ts";
+import { createCloud } from "./cloud.ts";
+import { makeJob, never, sentAtUs, stubGateway } from "./harness.ts";
+
+function setup(more: Partial<ConsumerSettings> = {}) {
+	const clock = createFakeClock();
+	const cloud = createCloud();
+	const gateway = stubGateway(cloud.log);
+	const errors: unknown[] = [];
+	const log = { info: () => {}, warn: () => {}, error: (...what: unknown[]) => errors.push(what) };
+	const fees = { default: 0.05, fallback: 0.15 };
+	const settings = { ...consumerDefaults, route: { ...consumerDefaults.route, fees }, ...more };
+	const consumer = createConsumer({
+		stream: cloud.stream,
+		health: cloud.health,
+		queue: cloud.queue,
+		gateway: gateway.gateway,
+		session: "session-1",
+		clock,
+		random: () => 0.5,
+		settings,
+		log: log as never,
+	});
+	return { clock, cloud, gateway, consumer, errors };
+}
+
+const hangs = (signal: AbortSignal) =>
+	new Promise<ChargeAnswer>((resolve) =>
+		signal.addEventListener("abort", () => resolve({ kind: "unknown", why: "aborted" })),
+	);
+
+test("payments that arrive are charged and settled, and nothing is left in hand", async () => {
+	const { clock, cloud, consumer, errors } = setup();
+	await clock.settle();
+	cloud.offer(makeJob(1), makeJob(2));
+	await clock.advance(10);
+	expect(cloud.log.filter((line) => line.startsWith("settle"))).toEqual(["settle 1 default", "settle 2 default"]);
+	const figures = consumer.figures();
+	expect(figures).toMatchObject({ connected: true, inHand: 0, waiting: 0, firsts: 2, retries: 0 });
+	expect(figures.ends.settled).toBe(2);
+	const closing = consumer.close(1_000);
+	await clock.advance(2_000);
+	await closing;
+	expect(errors).toEqual([]);
+	expect(clock.pending()).toBe(0);
+});
+
+test("it asks for bounded work under one session, and polls the health of each processor when it is granted", async () => {
+	const { clock, cloud } = setup();
+	await clock.advance(100);
+	expect(cloud.opened).toEqual([{ held: [], credit: 2_048, pursuitCredit: 48, sessionId: "session-1" }]);
+	expect(cloud.world.health.map(({ processor }) => processor).sort()).toEqual([1, 2]);
+});
+
+test("a restart of the queue does not end charges in flight: their leases are taken up again, and they settle", async () => {
+	const { clock, cloud, gateway, consumer } = setup();
+	const answer = Promise.withResolvers<ChargeAnswer>();
+	gateway.chargeAs = () => answer.promise;
+	await clock.settle();
+	cloud.offer(makeJob(1), makeJob(2));
+	await clock.advance(10);
+	cloud.cut();
+	await clock.advance(2_000);
+	expect(consumer.figures().connected).toBe(false);
+	answer.resolve({ kind: "charged" });
+	await clock.advance(1_000);
+	cloud.heal();
+	await clock.advance(1_000);
+	expect(cloud.opened.at(-1)?.held.sort()).toEqual([1n, 2n]);
+	await clock.advance(1_000);
+	expect(cloud.log.filter((line) => /settle|release/.test(line)).sort()).toEqual([
+		"settle 1 default",
+		"settle 2 default",
+	]);
+	expect(consumer.figures().inHand).toBe(0);
+});
+
+test("jobs that the queue says are lost are neither pinned nor sent; a POST that was sent goes on and settles", async () => {
+	const { clock, cloud, gateway, consumer } = setup({ limiter: { ...consumerDefaults.limiter, start: 1, ceiling: 1 } });
+	const answer = Promise.withResolvers<ChargeAnswer>();
+	gateway.chargeAs = () => answer.promise;
+	await clock.settle();
+	cloud.offer(makeJob(1), makeJob(2));
+	await clock.advance(10);
+	expect(consumer.figures()).toMatchObject({ inHand: 2, waiting: 1 });
+	cloud.world.forget = new Set([1n, 2n]);
+	await clock.advance(3_100);
+	answer.resolve({ kind: "charged" });
+	await clock.advance(100);
+	expect(cloud.log).toEqual(["pin 1 default", "charge 01 default 0", "settle 1 default"]);
+	expect(consumer.figures().inHand).toBe(0);
+});
+
+test("leases are renewed three times in their length, with all that is in hand", async () => {
+	const { clock, cloud, gateway } = setup();
+	gateway.chargeAs = () => never();
+	await clock.settle();
+	cloud.offer(makeJob(1), makeJob(2));
+	await clock.advance(9_500);
+	expect(cloud.renewed.filter((tokens) => tokens.length === 2).length).toBeGreaterThanOrEqual(2);
+});
+
+test("a charge whose processor does not answer is aborted at its deadline, and given back as unknown", async () => {
+	const { clock, cloud, gateway, consumer } = setup();
+	gateway.chargeAs = hangs;
+	await clock.settle();
+	cloud.offer(makeJob(1));
+	await clock.advance(5_990);
+	expect(cloud.log.at(-1)).toBe("charge 01 default 0");
+	await clock.advance(20);
+	expect(cloud.log.at(-1)).toBe("release 1 unknown");
+	expect(consumer.figures().inHand).toBe(0);
+});
+
+test("a charge that ignores its abort frees its worker and slot, and is given back as unknown", async () => {
+	const { clock, cloud, gateway, consumer, errors } = setup();
+	gateway.chargeAs = () => never();
+	await clock.settle();
+	cloud.offer(makeJob(1));
+	await clock.advance(31_100);
+	expect(cloud.log.at(-1)).toBe("release 1 unknown");
+	const { ends, processors, inHand } = consumer.figures();
+	expect(ends.abandoned).toBe(1);
+	expect(processors.default.inFlight).toBe(0);
+	expect(inHand).toBe(0);
+	expect(errors).toHaveLength(1);
+});
+
+test("a job that fails by a mistake in the program is given back", async () => {
+	const { clock, cloud, gateway, consumer } = setup();
+	gateway.chargeAs = () => Promise.reject(new Error("a mistake"));
+	await clock.settle();
+	cloud.offer(makeJob(1));
+	await clock.advance(10);
+	expect(cloud.log.at(-1)).toBe("release 1 unknown");
+	expect(consumer.figures().ends.failed).toBe(1);
+});
+
+test("payments in doubt at a processor that does not answer leave the others untouched", async () => {
+	const { clock, cloud, gateway } = setup();
+	gateway.readBackAs = () => never();
+	await clock.settle();
+	const pin = { processor: "default", requestedAtUs: sentAtUs } as const;
+	cloud.offer(...Array.from({ length: 48 }, (_, i) => makeJob(i + 1, { pin, attempts: 1 })));
+	cloud.offer(makeJob(100));
+	await clock.advance(10);
+	expect(cloud.log).toContain("settle 100 default");
+	expect(cloud.log.filter((line) => line.startsWith("read"))).toHaveLength(16);
+	expect(
+		cloud.log.filter((line) => line.endsWith("none")),
+		"beyond lane and workers",
+	).toHaveLength(16);
+});
+
+test("a processor that fails gets a handful of payments, not the backlog, and all are charged when it recovers", async () => {
+	const { clock, cloud, gateway, consumer } = setup({
+		route: { ...consumerDefaults.route, fees: { default: 0.05, fallback: 0.15 }, patienceMs: 1e9 },
+	});
+	gateway.chargeAs = async () => ({ kind: "not_charged", why: "failing" });
+	await clock.settle();
+	let token = 1000;
+	for (let i = 1; i <= 50; i++) cloud.offer(makeJob(i));
+	let released = 0;
+	const comeBack = () => {
+		const back = cloud.log.filter((line) => line.startsWith("release"));
+		for (const line of back.slice(released))
+			cloud.offer(makeJob(token++, { id: makeJob(Number(line.split(" ")[1])).id, attempts: 1 }));
+		released = back.length;
+	};
+	for (let i = 0; i < 100; i++) {
+		await clock.advance(100);
+		comeBack();
+	}
+	const wasted = cloud.log.filter((line) => line.startsWith("charge")).length;
+	expect(wasted).toBeLessThan(90);
+	expect(consumer.figures().processors.default.breaker).not.toBe("closed");
+	gateway.chargeAs = async () => ({ kind: "charged" });
+	for (let i = 0; i < 100; i++) {
+		await clock.advance(100);
+		comeBack();
+	}
+	expect(cloud.log.filter((line) => line.startsWith("settle"))).toHaveLength(50);
+});
+
+test("closing gives back what waits, lets what is in flight settle, and ends within its bound", async () => {
+	const { clock, cloud, gateway, consumer } = setup({ limiter: { ...consumerDefaults.limiter, start: 2, ceiling: 2 } });
+	const first = Promise.withResolvers<ChargeAnswer>();
+	let asked = 0;
+	gateway.chargeAs = (signal) => (asked++ === 0 ? first.promise : hangs(signal));
+	await clock.settle();
+	cloud.offer(makeJob(1), makeJob(2), makeJob(3));
+	await clock.advance(10);
+	let closed = false;
+	void consumer.close(3_000).then(() => {
+		closed = true;
+	});
+	await clock.advance(100);
+	expect(cloud.log.at(-1)).toBe("release 3 none");
+	first.resolve({ kind: "charged" });
+	await clock.advance(100);
+	expect(cloud.log.at(-1)).toBe("settle 1 default");
+	expect(closed).toBe(false);
+	await clock.advance(2_800);
+	expect(closed).toBe(true);
+	expect(cloud.log.at(-1)).toBe("release 2 unknown");
+	expect(cloud.out.size).toBe(0);
+	expect(clock.pending()).toBe(0);
+});
+
+test("closing while the queue is away ends within its bound all the same", async () => {
+	const { clock, cloud, gateway, consumer } = setup();
+	gateway.chargeAs = hangs;
+	await clock.settle();
+	cloud.offer(makeJob(1));
+	await clock.advance(10);
+	cloud.cut();
+	await clock.advance(10);
+	let closed = false;
+	void consumer.close(2_000).then(() => {
+		closed = true;
+	});
+	await clock.advance(2_000 + consumerDefaults.graceMs + 100);
+	expect(closed).toBe(true);
+	expect(clock.pending()).toBe(0);
+});

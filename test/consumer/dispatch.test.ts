@@ -1,0 +1,145 @@
+import { expect, test } from "vitest";
+import { createBoard } from "../../src/consumer/board.ts";
+import { breakerDefaults } from "../../src/consumer/breaker.ts";
+import { createDispatch } from "../../src/consumer/dispatch.ts";
+import { createHands, type Hand } from "../../src/consumer/hands.ts";
+import type { Job } from "../../src/consumer/ports.ts";
+import { createRetryBudget } from "../../src/consumer/retry-budget.ts";
+import { routeDefaults } from "../../src/consumer/route.ts";
+import type { Processor } from "../../src/payment/payment.ts";
+import { createFakeClock } from "../fake-clock.ts";
+import { limits, makeJob, sentAtUs } from "./harness.ts";
+
+function setup({ burstMax = 2, workers = 100, start = 4 } = {}) {
+	const clock = createFakeClock();
+	const random = () => 0.5;
+	const board = createBoard({ limiter: { ...limits, start, pursuitsMax: 2 }, breaker: breakerDefaults, clock, random });
+	const budget = createRetryBudget({ ratio: 0.5, burstMax, tricklePerS: 1 }, clock);
+	const hands = createHands(clock);
+	const started: string[] = [];
+	const dones: (() => void)[] = [];
+	const given: string[] = [];
+	const running = { fresh: 0, default: 0, fallback: 0 };
+	const dispatch = createDispatch({
+		board,
+		budget,
+		route: { ...routeDefaults, fees: { default: 0.05, fallback: 0.15 } },
+		clock,
+		laneMax: 2,
+		free: (lane) => (lane === "fresh" ? workers - running.fresh : 2 - running[lane]),
+		start(hand, processor, lane, done) {
+			running[lane]++;
+			started.push(`${hand.job.token} ${processor}${hand.probing ? " probe" : ""}`);
+			dones.push(() => {
+				running[lane]--;
+				done();
+			});
+		},
+		giveBack: (hand) => given.push(String(hand.job.token)),
+	});
+	dispatch.setConnected(true);
+	const take = (n: number, more: Partial<Job> = {}): Hand => hands.take(makeJob(n, more), 10_000);
+	const down = (processor: Processor) => {
+		for (let i = 0; i < breakerDefaults.failuresMax; i++) board[processor].breaker.record("failure");
+	};
+	return { clock, board, budget, hands, dispatch, started, dones, given, take, down };
+}
+
+const doubt = (processor: Processor) => ({ attempts: 1, pin: { processor, requestedAtUs: sentAtUs } });
+
+test("jobs start while there are slots; the rest wait, and follow as slots are freed", async () => {
+	const { clock, dispatch, started, dones, take } = setup();
+	dispatch.accept([1, 2, 3, 4, 5, 6].map((n) => take(n)));
+	await clock.settle();
+	expect(started).toEqual(["1 default", "2 default", "3 default", "4 default"]);
+	expect(dispatch.waiting).toBe(2);
+	dones[0]?.();
+	await clock.settle();
+	expect(started.at(-1)).toBe("5 default");
+});
+
+test("no more jobs start than there are workers", async () => {
+	const { clock, dispatch, started, take } = setup({ workers: 2 });
+	dispatch.accept([1, 2, 3].map((n) => take(n)));
+	await clock.settle();
+	expect(started).toHaveLength(2);
+});
+
+test("while the queue is away nothing is started", async () => {
+	const { clock, dispatch, started, take } = setup();
+	dispatch.setConnected(false);
+	dispatch.accept([take(1)]);
+	await clock.advance(1_000);
+	expect(started).toEqual([]);
+	dispatch.setConnected(true);
+	await clock.settle();
+	expect(started).toEqual(["1 default"]);
+});
+
+test("payments in doubt at a dead processor hold up neither the others nor those in doubt at the living one", async () => {
+	const { clock, dispatch, started, given, take, down } = setup();
+	down("default");
+	dispatch.accept([1, 2, 3, 4, 5, 6, 7].map((n) => take(n, doubt("default"))));
+	dispatch.accept([take(8, doubt("fallback")), take(9)]);
+	await clock.settle();
+	expect(given, "what does not fit in its lane goes back at once").toEqual(["5", "6", "7"]);
+	expect(started).toEqual(["1 default", "2 default", "8 fallback"]);
+	await clock.advance(5_000);
+	expect(started.some((start) => start.startsWith("9 "))).toBe(true);
+});
+
+test("retries wait for their budget without holding up first attempts", async () => {
+	const { clock, dispatch, started, take } = setup({ burstMax: 1, start: 8 });
+	dispatch.accept([take(1, { attempts: 1 }), take(2, { attempts: 3 }), take(3), take(4)]);
+	await clock.settle();
+	expect(started).toEqual(["1 default", "3 default", "4 default"]);
+	expect(dispatch.waiting).toBe(1);
+	await clock.advance(1_000);
+	expect(started.at(-1)).toBe("2 default");
+});
+
+test("a processor that is down gets one probe at a time, with the rest going elsewhere once patience ends", async () => {
+	const { clock, dispatch, started, dones, take, down, board } = setup();
+	down("default");
+	dispatch.accept([take(1), take(2)]);
+	await clock.advance(200);
+	expect(started).toEqual(["1 default probe"]);
+	board.default.breaker.record("success");
+	dones[0]?.();
+	await clock.settle();
+	expect(started).toEqual(["1 default probe", "2 default"]);
+});
+
+test("jobs whose lease was lost while they waited are never started", async () => {
+	const { clock, dispatch, started, hands, take, dones } = setup({ start: 2 });
+	dispatch.accept([1, 2, 3, 4].map((n) => take(n)));
+	await clock.settle();
+	hands.lose([3n]);
+	dones[0]?.();
+	await clock.settle();
+	expect(started).toEqual(["1 default", "2 default", "4 default"]);
+});
+
+test("after no slot it comes again when the pause is over, and does not spin", async () => {
+	const { clock, dispatch, started, take, board } = setup();
+	board.default.limiter.noSlot();
+	board.fallback.limiter.noSlot();
+	dispatch.accept([take(1)]);
+	await clock.settle();
+	expect(started).toEqual([]);
+	expect(clock.pending()).toBe(1);
+	await clock.advance(limits.noSlotPauseMs);
+	expect(started).toEqual(["1 default"]);
+});
+
+test("closing returns what has waited, and starts nothing more", async () => {
+	const { clock, dispatch, started, take, dones, hands } = setup({ start: 2 });
+	dispatch.accept([1, 2, 3, 4].map((n) => take(n)));
+	await clock.settle();
+	hands.lose([4n]);
+	expect(dispatch.close().map((hand) => hand.job.token)).toEqual([3n]);
+	dones[0]?.();
+	await clock.advance(10_000);
+	expect(started).toHaveLength(2);
+	expect(clock.pending()).toBe(0);
+});
