@@ -3,11 +3,12 @@
 // Any number of carriers may serve its routes. It owns the store from `createCache` to `close`. When the store fails,
 // every call is answered UNAVAILABLE from then on, all streams end, and `onFailed` is called: the process should exit,
 // and what it had promised is on disk.
-import { Code, ConnectError, type ConnectRouter } from "@connectrpc/connect";
+import { Code, ConnectError } from "@connectrpc/connect";
 import type { Clock } from "../clock.ts";
 import { ProcessorService } from "../gen/payrelay/v1/processor_service_pb.ts";
 import { QueueService } from "../gen/payrelay/v1/queue_service_pb.ts";
 import { StatsService } from "../gen/payrelay/v1/stats_service_pb.ts";
+import type { Routes } from "../rpc/carrier.ts";
 import { createDispatcher } from "./dispatch.ts";
 import { failStop } from "./fail-stop.ts";
 import { createHoldings } from "./holdings.ts";
@@ -26,7 +27,7 @@ export interface CacheOptions {
 }
 
 export interface Cache {
-	routes(router: ConnectRouter): ConnectRouter;
+	readonly routes: Routes;
 	/** False once it has failed or is closing. */
 	readonly serving: boolean;
 	/** Ends all streams with UNAVAILABLE, refuses new calls, commits and answers what was asked before, closes the store. */
@@ -93,11 +94,11 @@ export function createCache({ store: bare, clock, settings, onFailed }: CacheOpt
 	armSweep();
 
 	return {
-		routes: (router) =>
-			router
-				.service(QueueService, queue)
-				.service(StatsService, stats.service)
-				.service(ProcessorService, processors.service),
+		routes(router) {
+			router.service(QueueService, queue);
+			router.service(StatsService, stats.service);
+			router.service(ProcessorService, processors.service);
+		},
 		get serving() {
 			return !ended.signal.aborted;
 		},

@@ -1,14 +1,13 @@
 // The cache service from its start to its end: the store is opened, cold code is run warm, then callers are let in.
 //
 // What it runs on comes from outside, so that the same steps serve from sockets and in tests.
-import type { ConnectRouter, Transport } from "@connectrpc/connect";
+import type { Transport } from "@connectrpc/connect";
 import type { Clock } from "../clock.ts";
 import type { Logger } from "../log.ts";
+import type { Routes } from "../rpc/carrier.ts";
 import { createCache } from "./cache.ts";
 import type { Store, StoreSettings } from "./store/store.ts";
 import { type WarmUpBounds, warmUp } from "./warm-up.ts";
-
-export type Routes = (router: ConnectRouter) => ConnectRouter;
 
 export interface CacheServer {
 	readonly address: string;
@@ -25,8 +24,10 @@ export interface CachePorts {
 	readonly openScratchStore: () => Promise<Store>;
 	/** A client's way to these routes within the process, with the checks that callers from outside go through. */
 	readonly connect: (routes: Routes) => Transport;
-	/** Lets callers in; `serving` is what health checks are told. */
-	readonly listen: (routes: Routes, serving: () => boolean) => Promise<CacheServer>;
+	/** Lets callers in. */
+	readonly listen: (routes: Routes) => Promise<CacheServer>;
+	/** What those who check its health are to be told from now on. */
+	readonly setServing: (serving: boolean) => void;
 	readonly warmUpBounds: WarmUpBounds;
 	/** Ends the process. */
 	readonly fail: (cause: unknown) => void;
@@ -45,12 +46,17 @@ export async function startCache(ports: CachePorts): Promise<CacheServer> {
 			store,
 			clock,
 			settings,
-			onFailed: (cause) => void clock.after(failGraceMs, () => ports.fail(cause)),
+			onFailed(cause) {
+				ports.setServing(false);
+				clock.after(failGraceMs, () => ports.fail(cause));
+			},
 		});
-		const server = await ports.listen(cache.routes, () => cache.serving);
+		const server = await ports.listen(cache.routes);
+		ports.setServing(cache.serving);
 		return {
 			address: server.address,
 			async close() {
+				ports.setServing(false);
 				// The streams end with the cache; the server then has only answers to finish.
 				await Promise.all([cache.close(), server.close()]);
 			},

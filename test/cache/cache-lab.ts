@@ -21,7 +21,7 @@ export function createCacheLab(options: { readonly rows?: Rows; readonly setting
 		settings,
 		onFailed: (cause) => failures.push(cause),
 	});
-	const transport = createRouterTransport((router) => void cache.routes(router));
+	const transport = createRouterTransport(cache.routes);
 	const queue: Client<typeof QueueService> = createClient(QueueService, transport);
 	const stats: Client<typeof StatsService> = createClient(StatsService, transport);
 	const processors: Client<typeof ProcessorService> = createClient(ProcessorService, transport);

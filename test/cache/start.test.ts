@@ -1,20 +1,21 @@
 // The service lets nobody in before it is warm, ends in order, and tells its callers before it fails.
 import { Code, ConnectError, createClient, createRouterTransport, type Transport } from "@connectrpc/connect";
 import { expect, test } from "vitest";
-import { type CachePorts, type Routes, startCache } from "../../src/cache/start.ts";
+import { type CachePorts, startCache } from "../../src/cache/start.ts";
 import { createStore } from "../../src/cache/store/group-commit.ts";
 import { createMemoryRows } from "../../src/cache/store/memory-rows.ts";
 import { systemClock } from "../../src/clock.ts";
 import { QueueService } from "../../src/gen/payrelay/v1/queue_service_pb.ts";
+import type { Routes } from "../../src/rpc/carrier.ts";
 import { createFakeClock } from "../fake-clock.ts";
 import { storeSettings } from "./dispatch-lab.ts";
 
 const id = "5c1e8a2d-7d9b-4f25-8f0e-0d4f1c0a9b11";
-const connect = (routes: Routes): Transport => createRouterTransport((router) => void routes(router));
+const connect = (routes: Routes): Transport => createRouterTransport(routes);
 
 function createPorts(changes: Partial<CachePorts> = {}) {
 	const events: string[] = [];
-	const open: { transport?: Transport; serving?: () => boolean } = {};
+	const open: { transport?: Transport; serving?: boolean } = {};
 	const log = { info: (_: unknown, what: string) => void events.push(what), warn: () => void events.push("warned") };
 	const ports: CachePorts = {
 		settings: storeSettings,
@@ -27,9 +28,12 @@ function createPorts(changes: Partial<CachePorts> = {}) {
 		},
 		openScratchStore: async () => createStore(createMemoryRows(), storeSettings, { clock: systemClock, paceMs: 0 }),
 		connect,
-		listen: async (routes, serving) => {
+		setServing(serving) {
+			open.serving = serving;
+		},
+		listen: async (routes) => {
 			events.push("listening");
-			Object.assign(open, { transport: connect(routes), serving });
+			open.transport = connect(routes);
 			return { address: "here", close: async () => void events.push("stopped") };
 		},
 		warmUpBounds: { ms: 60_000, payments: 32 },
@@ -44,11 +48,11 @@ test("callers are let in once the store is open and the code is warm, and nothin
 	const server = await startCache(ports);
 	expect(server.address).toBe("here");
 	expect(events).toEqual(["opened", "warmed up", "listening"]);
-	expect(open.serving?.()).toBe(true);
+	expect(open.serving).toBe(true);
 	await createClient(QueueService, open.transport!).enqueue({ id, amountCents: 5n });
 	await server.close();
 	expect(events.slice(3).sort()).toEqual(["closed", "stopped"]);
-	expect(open.serving?.()).toBe(false);
+	expect(open.serving).toBe(false);
 });
 
 test("a warm-up that fails is told, and the service starts all the same", async () => {
@@ -84,7 +88,7 @@ test("when the store fails, callers are told before the process ends", async () 
 	rows.sync = () => Promise.reject(new Error("no space left on device"));
 	const refused = createClient(QueueService, open.transport!).enqueue({ id, amountCents: 5n });
 	expect(ConnectError.from(await refused.catch((error: unknown) => error)).code).toBe(Code.Unavailable);
-	expect(open.serving?.()).toBe(false);
+	expect(open.serving).toBe(false);
 	expect(events.join()).not.toContain("failed");
 	await clock.advance(100);
 	expect(events.at(-1)).toMatch(/^failed: StoreFailed/);

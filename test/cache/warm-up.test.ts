@@ -13,7 +13,7 @@ test("payments are settled up to the bound, and the scratch service closes clean
 	const store = createStore(createMemoryRows(), storeSettings, { clock: systemClock, paceMs: 0 });
 	const onFailed = (cause: unknown) => void failures.push(cause);
 	const cache = createCache({ store, clock: systemClock, settings: storeSettings, onFailed });
-	const transport = createRouterTransport((router) => void cache.routes(router));
+	const transport = createRouterTransport(cache.routes);
 	expect(await warmUp(transport, systemClock, { ms: 60_000, payments: 64 })).toBeGreaterThanOrEqual(64);
 	await cache.close();
 	expect(failures).toEqual([]);

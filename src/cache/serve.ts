@@ -1,0 +1,87 @@
+// The cache as a process serves it: its store by name, its routes over HTTP/2.
+import { mkdir } from "node:fs/promises";
+import { systemClock } from "../clock.ts";
+import { ProcessorService } from "../gen/payrelay/v1/processor_service_pb.ts";
+import { QueueService } from "../gen/payrelay/v1/queue_service_pb.ts";
+import { StatsService } from "../gen/payrelay/v1/stats_service_pb.ts";
+import type { Logger } from "../log.ts";
+import { edgeInterceptors } from "../rpc/edge.ts";
+import { createHealth } from "../rpc/health.ts";
+import { serveHttp2 } from "../rpc/http2-server.ts";
+import { connectMemory } from "../rpc/memory.ts";
+import { reflectionRoutes } from "../rpc/reflection.ts";
+import { createValidation } from "../rpc/validate.ts";
+import { type CacheServer, startCache } from "./start.ts";
+import { createStore } from "./store/group-commit.ts";
+import { createMemoryRows } from "./store/memory-rows.ts";
+import { openSqliteRows } from "./store/sqlite/rows.ts";
+import type { StoreSettings } from "./store/store.ts";
+import { warmUpBounds } from "./warm-up.ts";
+
+export interface CacheProcessSettings extends StoreSettings {
+	readonly store: "sqlite" | "memory";
+	/** The folder of the store. */
+	readonly dataDir: string;
+	/** Where callers are served. */
+	readonly addresses: readonly string[];
+	/** How long calls may take to end when the process stops, ms. */
+	readonly closeMs: number;
+}
+
+const services = [QueueService, StatsService, ProcessorService];
+
+/** `fail` ends the process: the store can no longer keep its promises. */
+export async function serveCache(
+	settings: CacheProcessSettings,
+	log: Logger,
+	fail: (cause: unknown) => void,
+): Promise<CacheServer> {
+	const clock = systemClock;
+	const validation = createValidation();
+	const interceptors = edgeInterceptors(validation, (error, method) =>
+		log.error({ err: error, method }, "a call met an error that nobody expected"),
+	);
+	return startCache({
+		settings,
+		clock,
+		log,
+		warmUpBounds,
+		fail,
+		async openStore() {
+			if (settings.store === "memory") {
+				log.warn("payments are kept in memory: nothing survives this process");
+				return createStore(createMemoryRows(), settings, { clock });
+			}
+			await mkdir(settings.dataDir, { recursive: true });
+			return createStore(await openSqliteRows(settings.dataDir), settings, { clock });
+		},
+		openScratchStore: async () => createStore(createMemoryRows(), settings, { clock }),
+		connect(routes) {
+			validation.warm(services);
+			return connectMemory(routes, interceptors);
+		},
+		async listen(routes, serving) {
+			const health = createHealth(services.map(({ typeName }) => typeName));
+			const server = await serveHttp2({
+				routes(router) {
+					routes(router);
+					health.routes(router);
+					reflectionRoutes(services)(router);
+				},
+				interceptors,
+				addresses: settings.addresses,
+				clock,
+				onFault: (error, what) => log.warn({ err: error }, what),
+			});
+			for (const { typeName } of services) health.set(typeName, serving());
+			health.set("", serving());
+			return {
+				address: server.addresses.join("  "),
+				async close() {
+					health.close();
+					await server.close(settings.closeMs);
+				},
+			};
+		},
+	});
+}
