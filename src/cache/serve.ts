@@ -1,6 +1,7 @@
 // The cache as a process serves it: its store by name, its routes over HTTP/2.
 import { mkdir } from "node:fs/promises";
 import { systemClock } from "../clock.ts";
+import { Health } from "../gen/grpc/health/v1/health_pb.ts";
 import { ProcessorService } from "../gen/payrelay/v1/processor_service_pb.ts";
 import { QueueService } from "../gen/payrelay/v1/queue_service_pb.ts";
 import { StatsService } from "../gen/payrelay/v1/stats_service_pb.ts";
@@ -14,7 +15,6 @@ import { createValidation } from "../rpc/validate.ts";
 import { type CacheServer, startCache } from "./start.ts";
 import { createStore } from "./store/group-commit.ts";
 import { createMemoryRows } from "./store/memory-rows.ts";
-import { openSqliteRows } from "./store/sqlite/rows.ts";
 import type { StoreSettings } from "./store/store.ts";
 import { warmUpBounds } from "./warm-up.ts";
 
@@ -41,6 +41,8 @@ export async function serveCache(
 	const interceptors = edgeInterceptors(validation, (error, method) =>
 		log.error({ err: error, method }, "a call met an error that nobody expected"),
 	);
+	const names = services.map(({ typeName }) => typeName);
+	const health = createHealth(names);
 	return startCache({
 		settings,
 		clock,
@@ -53,28 +55,29 @@ export async function serveCache(
 				return createStore(createMemoryRows(), settings, { clock });
 			}
 			await mkdir(settings.dataDir, { recursive: true });
+			const { openSqliteRows } = await import("./store/sqlite/rows.ts");
 			return createStore(await openSqliteRows(settings.dataDir), settings, { clock });
 		},
-		openScratchStore: async () => createStore(createMemoryRows(), settings, { clock }),
+		openScratchStore: async () => createStore(createMemoryRows(), settings, { clock, paceMs: 0 }),
 		connect(routes) {
 			validation.warm(services);
 			return connectMemory(routes, interceptors);
 		},
-		async listen(routes, serving) {
-			const health = createHealth(services.map(({ typeName }) => typeName));
+		setServing(serving) {
+			for (const name of ["", ...names]) health.set(name, serving);
+		},
+		async listen(routes) {
 			const server = await serveHttp2({
 				routes(router) {
 					routes(router);
 					health.routes(router);
-					reflectionRoutes(services)(router);
+					reflectionRoutes([...services, Health])(router);
 				},
 				interceptors,
 				addresses: settings.addresses,
 				clock,
 				onFault: (error, what) => log.warn({ err: error }, what),
 			});
-			for (const { typeName } of services) health.set(typeName, serving());
-			health.set("", serving());
 			return {
 				address: server.addresses.join("  "),
 				async close() {

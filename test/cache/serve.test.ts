@@ -4,26 +4,19 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Code, ConnectError, createClient } from "@connectrpc/connect";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { type CacheSettings, serveCache } from "../../src/cache/serve.ts";
+import { type CacheProcessSettings, serveCache } from "../../src/cache/serve.ts";
 import { Health, HealthCheckResponse_ServingStatus as Status } from "../../src/gen/grpc/health/v1/health_pb.ts";
 import { EnqueueOutcome, QueueService } from "../../src/gen/payrelay/v1/queue_service_pb.ts";
 import type { Logger } from "../../src/log.ts";
 import { connectHttp2 } from "../../src/rpc/http2-client.ts";
+import { storeSettings } from "./dispatch-lab.ts";
 
 const id = "5c1e8a2d-7d9b-4f25-8f0e-0d4f1c0a9b11";
-const settings: CacheSettings = {
+const settings: Omit<CacheProcessSettings, "addresses"> = {
+	...storeSettings,
 	store: "memory",
 	dataDir: "unused",
-	leaseMs: 8000,
-	reclaimMs: 1000,
-	queueMax: 1000,
-	inFlightMax: 100,
-	pollGapMs: 5000,
-	doubtPauseMinMs: 50,
-	doubtPauseMaxMs: 1000,
-	parkAfterMs: 60_000,
-	parkedPauseMs: 20_000,
-	stopMs: 2000,
+	closeMs: 2000,
 };
 
 let folder: string;
@@ -35,13 +28,12 @@ afterEach(() => rm(folder, { recursive: true }));
 test("serves both addresses, refuses what breaks the contract, and ends its streams when it stops", async () => {
 	const warnings: unknown[] = [];
 	const log = { info() {}, warn: (...what: unknown[]) => void warnings.push(what.at(-1)), error() {} };
-	const never = () => Promise.reject(new Error("no folder is to be opened"));
 	const fail = (cause: unknown) => expect.unreachable(String(cause));
 	const addresses = [`unix:${join(folder, "rpc.sock")}`, "127.0.0.1:0"];
-	const server = await serveCache(settings, addresses, never, log as unknown as Logger, fail);
+	const server = await serveCache({ ...settings, addresses }, log as unknown as Logger, fail);
 	expect(warnings.join()).toContain("memory");
 
-	const [first, second] = server.address.split(" and ").map((address) => connectHttp2(address));
+	const [first, second] = server.address.split("  ").map((address) => connectHttp2(address));
 	const queue = createClient(QueueService, first!.transport);
 	expect(await queue.enqueue({ id, amountCents: 5n })).toMatchObject({ outcome: EnqueueOutcome.ACCEPTED });
 	const refused = await queue.enqueue({ id: "x", amountCents: 0n }).catch((error: unknown) => error);
