@@ -5,16 +5,14 @@ import {
 	type DequeueBatchResponse,
 	EnqueueOutcome,
 	type EnqueueRequest,
-	type EnqueueStreamResponse,
 	type PinRequest,
 	type PinResponse,
-	type PinStreamResponse,
 	type QueueService,
 	type ReleaseOutcome,
 	type ReleaseRequest,
-	type ReleaseStreamResponse,
 } from "../gen/payrelay/v1/queue_service_pb.ts";
-import { serveBatches } from "./batches.ts";
+import { enqueueBatches, pinBatches, releaseBatches } from "../rpc/batch-methods.ts";
+import { serveBatches } from "../rpc/batch-server.ts";
 import {
 	enqueueOutcome,
 	jobToProto,
@@ -76,16 +74,7 @@ export function createQueueService(options: QueueOptions): ServiceImpl<typeof Qu
 			return { outcome: outcome! };
 		},
 
-		enqueueStream: (requests) =>
-			serveBatches(
-				requests,
-				async ({ batch, payments }): Promise<EnqueueStreamResponse> => ({
-					$typeName: "payrelay.v1.EnqueueStreamResponse",
-					batch,
-					outcomes: await enqueue(payments),
-				}),
-				closing,
-			),
+		enqueueStream: serveBatches(enqueueBatches, enqueue, closing),
 
 		async dequeue({ sessionId }) {
 			// Pursuits first: they have paused already, and there are few of them.
@@ -112,31 +101,13 @@ export function createQueueService(options: QueueOptions): ServiceImpl<typeof Qu
 			return (await pin([request]))[0]!;
 		},
 
-		pinStream: (requests) =>
-			serveBatches(
-				requests,
-				async ({ batch, pins }): Promise<PinStreamResponse> => ({
-					$typeName: "payrelay.v1.PinStreamResponse",
-					batch,
-					pins: await pin(pins),
-				}),
-				closing,
-			),
+		pinStream: serveBatches(pinBatches, pin, closing),
 
 		async release(request) {
 			return { outcome: (await giveBack([request]))[0]! };
 		},
 
-		releaseStream: (requests) =>
-			serveBatches(
-				requests,
-				async ({ batch, releases }): Promise<ReleaseStreamResponse> => ({
-					$typeName: "payrelay.v1.ReleaseStreamResponse",
-					batch,
-					outcomes: await giveBack(releases),
-				}),
-				closing,
-			),
+		releaseStream: serveBatches(releaseBatches, giveBack, closing),
 	};
 }
 

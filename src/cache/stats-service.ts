@@ -1,14 +1,9 @@
 // StatsService: the ledger, single payments, what is parked, the figures and the purge.
 import { Code, ConnectError, type ServiceImpl } from "@connectrpc/connect";
 import type { Clock } from "../clock.ts";
-import type {
-	FiguresResponse,
-	InsertStatsStreamResponse,
-	Settlement,
-	SettleOutcome,
-	StatsService,
-} from "../gen/payrelay/v1/stats_service_pb.ts";
-import { serveBatches } from "./batches.ts";
+import type { FiguresResponse, Settlement, SettleOutcome, StatsService } from "../gen/payrelay/v1/stats_service_pb.ts";
+import { settleBatches } from "../rpc/batch-methods.ts";
+import { serveBatches } from "../rpc/batch-server.ts";
 import {
 	chargeFromProto,
 	decisionFromProto,
@@ -62,16 +57,7 @@ export function createStatsService({ store, clock, inFlightMax, consumers, closi
 	const service: ServiceImpl<typeof StatsService> = {
 		insertStats: async ({ settlements }) => ({ outcomes: await settle(settlements) }),
 
-		insertStatsStream: (requests) =>
-			serveBatches(
-				requests,
-				async ({ batch, settlements }): Promise<InsertStatsStreamResponse> => ({
-					$typeName: "payrelay.v1.InsertStatsStreamResponse",
-					batch,
-					outcomes: await settle(settlements),
-				}),
-				closing,
-			),
+		insertStatsStream: serveBatches(settleBatches, settle, closing),
 
 		async summary({ from, to }) {
 			const { totals, rowsVisited } = await store.summary({
