@@ -1,0 +1,185 @@
+// The HTTP/2 carrier's server: cleartext, on TCP and unix sockets, within bounds, for the Connect, gRPC and gRPC-web protocols.
+import {
+	createServer,
+	type Http2Server,
+	type Http2ServerRequest,
+	type Http2ServerResponse,
+	constants as h2,
+	type ServerHttp2Session,
+} from "node:http2";
+import type { AddressInfo } from "node:net";
+import { universalRequestFromNodeRequest, universalResponseToNodeResponse } from "@connectrpc/connect-node";
+import { type Address, formatAddress, parseAddress } from "./address.ts";
+import { createDispatch, type Dispatch, type RpcServer, type ServeOptions } from "./carrier.ts";
+import { removeStaleSocket } from "./stale-socket.ts";
+
+/** What one peer may cost. Beyond them its stream is refused or its connection ends; other connections do not notice. */
+export interface Http2Limits {
+	readonly connectionsMax: number;
+	/** Calls open at the same time on a connection. */
+	readonly streamsMax: number;
+	readonly headerMaxBytes: number;
+	readonly headerPairsMax: number;
+	/** Memory of one connection for streams, headers and what waits to be sent, MB; new streams are refused beyond. */
+	readonly sessionMemoryMaxMb: number;
+	/** Bytes of a stream that may be on their way to a handler that does not read. */
+	readonly windowBytes: number;
+	/** Entries in one SETTINGS frame. */
+	readonly settingsMax: number;
+	readonly pingsOutstandingMax: number;
+	readonly invalidFramesMax: number;
+	readonly rejectedStreamsMax: number;
+	/** Against rapid reset (CVE-2023-44487): streams that a peer may reset at once, and then each second. */
+	readonly resetsBurst: number;
+	readonly resetsPerSecond: number;
+	/** A connection is asked for a sign of life so often, ms, and ends when it gave none until the next time. */
+	readonly keepAliveMs: number;
+}
+
+export const http2Limits: Http2Limits = {
+	connectionsMax: 256,
+	streamsMax: 256,
+	headerMaxBytes: 16 * 1024,
+	headerPairsMax: 64,
+	sessionMemoryMaxMb: 16,
+	windowBytes: 256 * 1024,
+	settingsMax: 16,
+	pingsOutstandingMax: 4,
+	invalidFramesMax: 100,
+	rejectedStreamsMax: 100,
+	resetsBurst: 1000,
+	resetsPerSecond: 33,
+	keepAliveMs: 20_000,
+};
+
+export async function serveHttp2(options: ServeOptions, limits: Http2Limits = http2Limits): Promise<RpcServer> {
+	const { clock, onFault } = options;
+	const dispatch = createDispatch(options);
+	const sessions = new Set<ServerHttp2Session>();
+	const servers: Http2Server[] = [];
+	let closing = false;
+
+	function onSession(session: ServerHttp2Session): void {
+		sessions.add(session);
+		session.on("close", () => sessions.delete(session));
+		session.on("error", (error) => onFault(error, "a connection failed"));
+		if (closing) session.close();
+	}
+
+	async function listen(text: string): Promise<string> {
+		const address = parseAddress(text);
+		const server = createServer(sessionOptions(limits), (request, response) =>
+			answer(dispatch, request, response, onFault),
+		);
+		// Counted by each listener, as Node has it.
+		(server as unknown as { maxConnections: number }).maxConnections = limits.connectionsMax;
+		server.on("session", onSession);
+		if ("path" in address) await removeStaleSocket(address.path);
+		await new Promise<void>((resolve, reject) => {
+			server.once("error", reject);
+			server.listen(address, () => {
+				server.off("error", reject);
+				resolve();
+			});
+		});
+		servers.push(server);
+		return formatAddress(actual(server, address));
+	}
+
+	const asked = new WeakSet<ServerHttp2Session>();
+	const alive = new WeakSet<ServerHttp2Session>();
+	let cancelKeepAlive = clock.after(limits.keepAliveMs, keepAlive);
+	function keepAlive(): void {
+		for (const session of sessions) {
+			if (asked.has(session) && !alive.has(session)) session.destroy();
+			else if (!session.destroyed && !session.closed) {
+				alive.delete(session);
+				asked.add(session);
+				session.ping((error) => {
+					if (error === null) alive.add(session);
+				});
+			}
+		}
+		cancelKeepAlive = clock.after(limits.keepAliveMs, keepAlive);
+	}
+
+	async function close(graceMs: number): Promise<void> {
+		closing = true;
+		cancelKeepAlive();
+		const closed = servers.map((server) => new Promise<void>((resolve) => server.close(() => resolve())));
+		// Sends GOAWAY; the streams under way go on.
+		for (const session of sessions) session.close();
+		const cancelCut = clock.after(graceMs, () => {
+			for (const session of sessions) session.destroy();
+		});
+		await Promise.all(closed);
+		cancelCut();
+	}
+
+	try {
+		const addresses: string[] = [];
+		for (const address of options.addresses) addresses.push(await listen(address));
+		return { addresses, close };
+	} catch (error) {
+		await close(0);
+		throw error;
+	}
+}
+
+function sessionOptions(limits: Http2Limits) {
+	return {
+		maxSettings: limits.settingsMax,
+		maxSessionMemory: limits.sessionMemoryMaxMb,
+		maxHeaderListPairs: limits.headerPairsMax,
+		maxOutstandingPings: limits.pingsOutstandingMax,
+		maxSessionInvalidFrames: limits.invalidFramesMax,
+		maxSessionRejectedStreams: limits.rejectedStreamsMax,
+		streamResetBurst: limits.resetsBurst,
+		streamResetRate: limits.resetsPerSecond,
+		settings: {
+			maxConcurrentStreams: limits.streamsMax,
+			maxHeaderListSize: limits.headerMaxBytes,
+			initialWindowSize: limits.windowBytes,
+			enablePush: false,
+		},
+	};
+}
+
+function answer(
+	dispatch: Dispatch,
+	request: Http2ServerRequest,
+	response: Http2ServerResponse,
+	onFault: ServeOptions["onFault"],
+): void {
+	const handler = dispatch(request.url.split("?", 1)[0]!);
+	if (!handler) {
+		refuse(response, 404);
+		return;
+	}
+	let universal: Parameters<typeof handler>[0];
+	try {
+		universal = universalRequestFromNodeRequest(request, response, undefined, undefined);
+	} catch {
+		// No URL can be made of its authority and path.
+		refuse(response, 400);
+		return;
+	}
+	handler(universal)
+		.then((answered) => universalResponseToNodeResponse(answered, response))
+		.catch((error: unknown) => {
+			// The caller has gone while it was being answered; what it asked for may be done all the same.
+			if (universal.signal.aborted) return;
+			onFault(error, `answering ${request.url} failed`);
+			if (response.stream && !response.stream.destroyed) response.stream.close(h2.NGHTTP2_INTERNAL_ERROR);
+		});
+}
+
+function refuse(response: Http2ServerResponse, status: number): void {
+	response.writeHead(status);
+	response.end();
+}
+
+function actual(server: Http2Server, address: Address): Address {
+	if ("path" in address) return address;
+	return { host: address.host, port: (server.address() as AddressInfo).port };
+}
