@@ -1,0 +1,68 @@
+// The api as a process serves it: the HTTP API over the cache's RPCs.
+import { readFile } from "node:fs/promises";
+import { createClient } from "@connectrpc/connect";
+import { systemClock } from "../clock.ts";
+import { StatsService } from "../gen/payrelay/v1/stats_service_pb.ts";
+import type { Logger } from "../log.ts";
+import { Refusal } from "../refusal.ts";
+import { createBatchClient } from "../rpc/batch-client.ts";
+import { enqueueBatches } from "../rpc/batch-methods.ts";
+import { connectHttp2 } from "../rpc/http2-client.ts";
+import { createApi } from "./api.ts";
+import { apiDefaults } from "./route.ts";
+import { type Listen, serveApi } from "./serve.ts";
+
+export interface ApiProcessSettings {
+	readonly listen: Listen;
+	/** `host:port` or `unix:PATH`. */
+	readonly cache: string;
+	readonly acceptDeadlineMs: number;
+	readonly purgeWaitMs: number;
+	/** Empty: administration is open to all. */
+	readonly adminKeyFile: string;
+	/** How long requests may take to be answered when the process stops, ms. */
+	readonly closeMs: number;
+}
+
+export interface RunningApi {
+	readonly address: string;
+	/** Stops accepting, and answers what it has. */
+	close(): Promise<void>;
+}
+
+export async function serveRelayApi(settings: ApiProcessSettings, log: Logger): Promise<RunningApi> {
+	const { acceptDeadlineMs, purgeWaitMs, adminKeyFile, closeMs } = settings;
+	const clock = systemClock;
+	const adminKey = adminKeyFile === "" ? undefined : (await readFile(adminKeyFile, "utf8")).trim();
+	if (adminKey === "") throw new Refusal(`the file of the admin key, ${adminKeyFile}, is empty`);
+	const rpc = connectHttp2(settings.cache);
+	const payments = createBatchClient({
+		transport: rpc.transport,
+		batches: enqueueBatches,
+		clock,
+		random: Math.random,
+		bounds: { deadlineMs: acceptDeadlineMs },
+		onBreak: (error) => log.warn({ reason: error.message }, "the stream to the cache broke; it is opened again"),
+	});
+	let serving = true;
+	const app = createApi(
+		{
+			enqueue: ({ id, amountCents }) => payments.call({ $typeName: "payrelay.v1.EnqueueRequest", id, amountCents }),
+			stats: createClient(StatsService, rpc.transport),
+			clock,
+			onFault: (error) => log.error({ err: error }, "a request met an error that nobody expected"),
+			isServing: () => serving,
+		},
+		{ ...apiDefaults, purgeWaitMs, ...(adminKey !== undefined && { adminKey }) },
+	);
+	const server = await serveApi(app.fetch, settings.listen);
+	return {
+		address: server.address,
+		async close() {
+			serving = false;
+			await server.close(closeMs);
+			await payments.close(acceptDeadlineMs);
+			rpc.close();
+		},
+	};
+}

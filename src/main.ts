@@ -1,0 +1,151 @@
+// The one command: reads settings and starts every service, or the one that is named.
+import { createHash } from "node:crypto";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import { Command } from "commander";
+import { systemClock } from "./clock.ts";
+import { addSettings, readSettings, type Settings, toEnvironment } from "./config.ts";
+import { createLog, prettyLines } from "./log.ts";
+import type { Processor } from "./payment/payment.ts";
+import { selfCommand } from "./runtime.ts";
+import { runServiceProcess, type ServiceProcess, supervisedVariable } from "./service-process.ts";
+import { exitRefused, type ServiceSpec, supervise } from "./supervisor.ts";
+
+/** How long a service may take to be ready for the first time, ms. */
+const startMs = 60_000;
+/** Of the time for stopping, the part that calls under way may take. */
+const closeOfStop = 0.5;
+/** Linux's bound on the path of a unix socket, without its final zero. */
+const socketPathMax = 107;
+
+const program = addSettings(new Command("payrelay"))
+	.description("A payment relay. Without a command it starts everything: simulators, cache, consumer and api.")
+	.showHelpAfterError("(--help lists every setting)")
+	.action(() => runAll(readSettings(program)));
+
+for (const [name, description, start] of [
+	["cache", "keeps the queue and the books", startCache],
+	["api", "serves HTTP", startApi],
+	["consumer", "charges payments at the processors", startConsumer],
+] as const)
+	program
+		.command(name)
+		.description(description)
+		.action(() => run(name, readSettings(program), start));
+
+program
+	.command("processor")
+	.description("simulates a payment processor, in memory: default or fallback")
+	.argument("<name>", "default or fallback", (name): Processor => {
+		if (name === "default" || name === "fallback") return name;
+		return program.error(`error: '${name}' is no processor. Expected default or fallback.`);
+	})
+	.action((name: Processor) => run(`processor ${name}`, readSettings(program), startProcessor(name)));
+
+await program.parseAsync();
+
+type Start = (settings: Settings) => ServiceProcess["start"];
+
+function run(name: string, settings: Settings, start: Start): Promise<void> {
+	const { stopMs, logLevel, logFormat } = settings;
+	const supervised = process.env[supervisedVariable] === "1";
+	return runServiceProcess({ name, supervised, stopMs, logLevel, logFormat, start: start(settings) });
+}
+
+function startCache(settings: Settings): ServiceProcess["start"] {
+	return async (log, fail) => {
+		const { serveCache } = await import("./cache/serve.ts");
+		const { doubtPauseMinMs, doubtPauseMaxMs, parkAfterMs, parkedPauseMs, stopMs } = settings;
+		return serveCache(
+			{
+				...settings,
+				dataDir: resolve(settings.dataDir),
+				addresses: [cacheAddress(settings), settings.rpcAddr],
+				closeMs: stopMs * closeOfStop,
+				doubt: { pauseMinMs: doubtPauseMinMs, pauseMaxMs: doubtPauseMaxMs, parkAfterMs, parkedPauseMs },
+			},
+			log,
+			fail,
+		);
+	};
+}
+
+function startApi(settings: Settings): ServiceProcess["start"] {
+	return async (log) => {
+		const { serveRelayApi } = await import("./api/serve-relay.ts");
+		const { apiListen, host, port, stopMs } = settings;
+		const listen = apiListen === "" ? { host, port } : { path: apiListen.replace(/^unix:/, "") };
+		return serveRelayApi({ ...settings, listen, cache: cacheAddress(settings), closeMs: stopMs * closeOfStop }, log);
+	};
+}
+
+function startConsumer(settings: Settings): ServiceProcess["start"] {
+	return async (log) => {
+		const { serveConsumer } = await import("./consumer/serve.ts");
+		const { processorDefaultFee, processorFallbackFee } = settings;
+		const urls = { default: processorUrl(settings, "default"), fallback: processorUrl(settings, "fallback") };
+		const fees = { default: processorDefaultFee, fallback: processorFallbackFee };
+		return serveConsumer({ ...settings, cache: cacheAddress(settings), urls, fees }, log);
+	};
+}
+
+function startProcessor(name: Processor): Start {
+	return (settings) => async () => {
+		const { serveProcessor } = await import("./processor/serve.ts");
+		const fee = name === "default" ? settings.processorDefaultFee : settings.processorFallbackFee;
+		const port = name === "default" ? settings.processorDefaultPort : settings.processorFallbackPort;
+		const served = await serveProcessor({ name, port, feeRate: String(fee), token: settings.processorToken });
+		return { address: `http://127.0.0.1:${served.port}  (simulated)`, close: served.close };
+	};
+}
+
+/** Where the services reach the cache: its socket beside the data, in a shorter place where that path is too long. */
+function cacheAddress({ cacheAddr, dataDir }: Settings): string {
+	if (cacheAddr !== "") return cacheAddr;
+	const path = join(resolve(dataDir), "cache.sock");
+	if (Buffer.byteLength(path) <= socketPathMax) return `unix:${path}`;
+	const short = createHash("sha256").update(path).digest("hex").slice(0, 16);
+	return `unix:${join(tmpdir(), `payrelay-${short}.sock`)}`;
+}
+
+function processorUrl(settings: Settings, name: Processor): string {
+	const url = name === "default" ? settings.processorDefaultUrl : settings.processorFallbackUrl;
+	const port = name === "default" ? settings.processorDefaultPort : settings.processorFallbackPort;
+	return url === "" ? `http://127.0.0.1:${port}` : url;
+}
+
+async function runAll(settings: Settings): Promise<void> {
+	const log = createLog("supervisor", settings.logLevel, settings.logFormat);
+	const env = { ...toEnvironment(settings), LOG_FORMAT: "json", [supervisedVariable]: "1" };
+	const spec = (name: string, ...words: string[]): ServiceSpec => ({
+		name,
+		command: selfCommand(fileURLToPath(import.meta.url), ...words),
+		env,
+	});
+	const simulated = [
+		...(settings.processorDefaultUrl === "" ? [spec("processor default", "processor", "default")] : []),
+		...(settings.processorFallbackUrl === "" ? [spec("processor fallback", "processor", "fallback")] : []),
+	];
+	const apis = Array.from({ length: settings.apiProcesses }, (_, i) => spec(`api ${i + 1}`, "api"));
+	const supervisor = supervise({
+		groups: [simulated, [spec("cache", "cache")], [spec("consumer", "consumer")], apis],
+		clock: systemClock,
+		log,
+		say: (line) => process.stdout.write(`${line}\n`),
+		logLines: settings.logFormat === "json" ? process.stderr : prettyLines(),
+		stopMs: settings.stopMs,
+		startMs,
+	});
+	process.on("SIGTERM", supervisor.stop);
+	process.on("SIGINT", supervisor.stop);
+	const ready = supervisor.ready.then(
+		() => process.stdout.write(`\nPOST payments to http://127.0.0.1:${settings.port}/payments\n`),
+		() => {
+			// Why is in the log; what it came to is what `stopped` says.
+		},
+	);
+	const refused = await supervisor.stopped;
+	await ready;
+	process.exit(refused === undefined ? 0 : exitRefused);
+}

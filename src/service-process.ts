@@ -1,0 +1,62 @@
+// The life of one service's process: it starts, says that it is ready, runs until it is told to stop, and ends.
+import { createLog, type Logger } from "./log.ts";
+import { refusalOf } from "./refusal.ts";
+import { exitRefused } from "./supervisor.ts";
+
+/** A service that runs. */
+export interface RunningService {
+	/** Where it is to be reached, for its ready line. */
+	readonly address: string;
+	/** Stops taking work, ends what it has, and lets go of everything. */
+	close(): Promise<void>;
+}
+
+/** The environment's name by which a service knows that a supervisor holds its standard input open. */
+export const supervisedVariable = "PAYRELAY_SUPERVISED";
+
+export interface ServiceProcess {
+	readonly name: string;
+	readonly supervised: boolean;
+	readonly stopMs: number;
+	readonly logLevel: string;
+	readonly logFormat: "text" | "json";
+	/** Starts the service; `fail` ends the process, for a service that can no longer keep its promises. */
+	readonly start: (log: Logger, fail: (error: unknown) => void) => Promise<RunningService>;
+}
+
+export async function runServiceProcess(service: ServiceProcess): Promise<void> {
+	const { name, supervised, stopMs } = service;
+	const log = createLog(name, service.logLevel, service.logFormat);
+	const end = (error: unknown, what: string): never => {
+		log.fatal({ err: error }, what);
+		process.exit(1);
+	};
+	process.on("uncaughtException", (error) => end(error, "an error that nobody expected; the process ends"));
+	process.on("unhandledRejection", (error) => end(error, "a rejection that nobody handled; the process ends"));
+
+	let running: RunningService;
+	try {
+		running = await service.start(log, (error) => end(error, "promises can no longer be kept; the process ends"));
+	} catch (error) {
+		const refusal = refusalOf(error);
+		if (refusal === undefined) end(error, "cannot start");
+		log.fatal(refusal);
+		process.exit(exitRefused);
+	}
+
+	let stopping = false;
+	async function stop(): Promise<void> {
+		if (stopping) return;
+		stopping = true;
+		setTimeout(() => end(undefined, `did not stop within ${stopMs} ms; the process ends`), stopMs).unref();
+		await running.close();
+		process.exit(0);
+	}
+	process.on("SIGTERM", () => void stop());
+	if (supervised) {
+		// A terminal's interrupt reaches every process of its group; the order of stopping is the supervisor's.
+		process.on("SIGINT", () => {});
+		process.stdin.on("end", () => void stop()).resume();
+	} else process.on("SIGINT", () => void stop());
+	process.stdout.write(`${name.padEnd(18)} ready  ${running.address}\n`);
+}
