@@ -1,0 +1,167 @@
+// The one command, as whoever installs the relay meets it: it starts everything, stops everything, and leaves nothing.
+import { request } from "undici";
+import { expect, test } from "vitest";
+import { drainMaxMs, startLab, startRelay } from "./lab.ts";
+import { newPayment, post, startLoad, tally } from "./load.ts";
+import { childrenOf, isAlive, signal } from "./processes.ts";
+import type { Relay } from "./relay.ts";
+import { until, within } from "./until.ts";
+
+const testMaxMs = 60_000;
+const services = ["processor default", "processor fallback", "cache", "consumer", "api"];
+
+async function settles(relay: Relay): Promise<Record<string, unknown>> {
+	const payment = newPayment();
+	await post(relay.url, payment);
+	expect(payment).toMatchObject({ told: "acknowledged", status: 202 });
+	return until("the payment to be settled", 10_000, async () => {
+		const { body } = await request(`${relay.url}/payments/${payment.id}`);
+		const seen = (await body.json()) as Record<string, unknown>;
+		return seen.state === "settled" && seen;
+	});
+}
+
+const everyPid = (relay: Relay): number[] => services.flatMap((service) => relay.pids(service));
+
+test("npm start serves at once: a posted payment is settled at a simulator, Ctrl-C ends it all", {
+	timeout: testMaxMs,
+}, async () => {
+	const relay = await startRelay({ command: ["npm", "start"], detached: true });
+	await relay.ready();
+	expect(await settles(relay)).toMatchObject({ processor: "default", flagged: false });
+	expect(relay.output()).toContain(relay.url);
+	const started = descendantsOf(relay.supervisor);
+	expect(started.length).toBeGreaterThanOrEqual(7);
+	process.kill(-relay.supervisor, "SIGINT");
+	await within("the relay's end after Ctrl-C", 15_000, relay.exited);
+	await until("every process to have ended", 1_000, () => !started.some(isAlive));
+});
+
+test.each(["SIGTERM", "SIGINT"] as const)(
+	"%s ends every process within its bounds, with exit status 0",
+	{ timeout: testMaxMs },
+	async (name) => {
+		const relay = await startRelay({ settings: { STOP_MS: "3000" } });
+		await relay.ready();
+		await settles(relay);
+		const pids = everyPid(relay);
+		expect(pids).toHaveLength(6);
+		const startedMs = performance.now();
+		expect(await relay.stop(name)).toEqual({ code: 0, signal: null });
+		expect(performance.now() - startedMs).toBeLessThan(4 * 3_000);
+		expect(pids.filter(isAlive)).toEqual([]);
+		expect(relay.output()).not.toMatch(/killed|did not stop/);
+	},
+);
+
+test("a stop in the middle of the load loses nothing, and the next start takes it up", {
+	timeout: testMaxMs,
+}, async () => {
+	const lab = await startLab();
+	await lab.default.delay(30);
+	const load = startLoad(lab.relay.url, 300);
+	await load.firstAcknowledged(performance.now() + 1_500);
+	expect(await lab.relay.stop()).toEqual({ code: 0, signal: null });
+	const posted = await load.stop();
+	const port = new URL(lab.relay.url).port;
+	const again = await startRelay({
+		settings: {
+			DATA_DIR: lab.relay.dataDir,
+			PORT: port,
+			RPC_ADDR: lab.relay.rpcAddr,
+			PROCESSOR_DEFAULT_URL: lab.default.url,
+			PROCESSOR_FALLBACK_URL: lab.fallback.url,
+		},
+	});
+	await again.ready();
+	await lab.drained(drainMaxMs);
+	const { findings, acknowledged } = await lab.audit(posted);
+	expect(findings, tally(posted)).toEqual([]);
+	expect(acknowledged).toBeGreaterThan(100);
+	await again.stop();
+});
+
+test("a killed supervisor leaves no process behind", { timeout: testMaxMs }, async () => {
+	const relay = await startRelay();
+	await relay.ready();
+	const pids = everyPid(relay);
+	signal(relay.supervisor, "SIGKILL");
+	await relay.exited;
+	await until("every service to have ended", 10_000, () => !pids.some(isAlive));
+});
+
+test("each killed service is started again, and the relay works on", { timeout: testMaxMs }, async () => {
+	const relay = await startRelay();
+	await relay.ready();
+	for (const service of services) {
+		const before = relay.pids(service);
+		signal(before[0] as number, "SIGKILL");
+		await until(`${service} to run again`, 10_000, () => {
+			const now = relay.pids(service);
+			return now.length === before.length && !now.includes(before[0] as number);
+		});
+	}
+	await relay.ready();
+	await settlesAgain(relay);
+});
+
+/** The consumer may still find out that its cache is a new one: what counts is that payments settle. */
+async function settlesAgain(relay: Relay): Promise<void> {
+	await until("an acknowledgement", 10_000, async () => {
+		const payment = newPayment();
+		await post(relay.url, payment);
+		return payment.told === "acknowledged";
+	});
+	await settles(relay);
+}
+
+const wrongSettings = [
+	["PORT", "http", "0 to 65535"],
+	["PORT", "65536", "0 to 65535"],
+	["API_PROCESSES", "0", "1 to 16"],
+	["PROCESSOR_DEFAULT_URL", "localhost:8001", "a URL"],
+	["PROCESSOR_FALLBACK_FEE", "15%", "part of the amount"],
+	["STORE", "postgres", "sqlite or memory"],
+	["RPC_ADDR", "9998", "host:port"],
+	["CHARGE_DEADLINE_MAX_MS", "1.5", "a whole number"],
+	["LOG_LEVEL", "loud", "debug or info or warn or error"],
+];
+
+test.each(wrongSettings)(
+	"%s=%s is refused at the start, with what was expected",
+	{ timeout: testMaxMs },
+	async (name, value, expected) => {
+		const relay = await startRelay({ settings: { [name as string]: value as string } });
+		const exit = await within("the refusal", 10_000, relay.exited);
+		expect(exit.code).toBeGreaterThan(0);
+		expect(relay.output()).toContain(name);
+		expect(relay.output()).toContain(`'${value}'`);
+		expect(relay.output()).toContain(expected);
+		expect(relay.output()).not.toMatch(/\n {4}at /);
+	},
+);
+
+test("a second relay on the same data refuses to start and says why; the first works on", {
+	timeout: testMaxMs,
+}, async () => {
+	const first = await startRelay();
+	await first.ready();
+	const second = await startRelay({ settings: { DATA_DIR: first.dataDir } });
+	const exit = await within("the refusal", 15_000, second.exited);
+	expect(exit.code).toBeGreaterThan(0);
+	expect(second.output()).toMatch(/lock|in use|another/i);
+	expect(second.output()).toContain(first.dataDir);
+	await settles(first);
+});
+
+test("with both processors' URLs set no simulator is started", { timeout: testMaxMs }, async () => {
+	const lab = await startLab();
+	const started = childrenOf(lab.relay.supervisor).map(({ command }) => command.at(-1));
+	expect(started.toSorted()).toEqual(["api", "api", "cache", "consumer"]);
+	await settles(lab.relay);
+	expect(await lab.default.total()).toMatchObject({ count: 1 });
+});
+
+function descendantsOf(pid: number): number[] {
+	return childrenOf(pid).flatMap((child) => [child.pid, ...descendantsOf(child.pid)]);
+}
