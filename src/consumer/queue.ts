@@ -1,6 +1,8 @@
 // The queue's hot calls over its streams of batches: what is asked while a batch is under way is the next batch.
-import type { PinRequest, PinResponse, ReleaseOutcome, ReleaseRequest } from "../gen/payrelay/v1/queue_service_pb.ts";
-import type { Settlement, SettleOutcome } from "../gen/payrelay/v1/stats_service_pb.ts";
+import type { ConnectError, Transport } from "@connectrpc/connect";
+import type { Clock } from "../clock.ts";
+import { createBatchClient } from "../rpc/batch-client.ts";
+import { pinBatches, releaseBatches, settleBatches } from "../rpc/batch-methods.ts";
 import {
 	pinFromResponse,
 	pinToProto,
@@ -11,25 +13,52 @@ import {
 } from "./convert.ts";
 import type { Queue } from "./ports.ts";
 
-/** Asks for one thing of a batch; rejects when no answer came in time. */
-export type BatchCall<Request, Response> = (request: Request, signal?: AbortSignal) => Promise<Response>;
-
-export interface QueueCalls {
-	readonly pin: BatchCall<PinRequest, PinResponse>;
-	readonly release: BatchCall<ReleaseRequest, ReleaseOutcome>;
-	readonly settle: BatchCall<Settlement, SettleOutcome>;
+export interface ConnectedQueue {
+	readonly queue: Queue;
+	/** Waits for the answers to what was asked for up to `graceMs`. */
+	close(graceMs: number): Promise<void>;
 }
 
-export function createQueue({ pin, release, settle }: QueueCalls): Queue {
+/** A payment whose pin takes longer is better off with another try, ms. */
+const pinMs = 2_000;
+/** What was charged, or is known of an attempt, is only asked again after this, ms. */
+const endMs = 5_000;
+
+/** `onBreak` is told why a stream broke; it is opened again by itself, and what was not answered is asked again. */
+export function connectQueue(
+	transport: Transport,
+	clock: Clock,
+	random: () => number,
+	onBreak: (error: ConnectError, what: string) => void,
+): ConnectedQueue {
+	const shared = { transport, clock, random };
+	const breaks = (what: string) => (error: ConnectError) => onBreak(error, what);
+	const pins = createBatchClient({
+		...shared,
+		batches: pinBatches,
+		bounds: { deadlineMs: pinMs },
+		onBreak: breaks("pins"),
+	});
+	const releases = createBatchClient({
+		...shared,
+		batches: releaseBatches,
+		bounds: { deadlineMs: endMs },
+		onBreak: breaks("releases"),
+	});
+	const settles = createBatchClient({
+		...shared,
+		batches: settleBatches,
+		bounds: { deadlineMs: endMs },
+		onBreak: breaks("settles"),
+	});
 	return {
-		async pin(job, processor, signal) {
-			return pinFromResponse(await pin(pinToProto(job, processor), signal));
+		queue: {
+			pin: async (job, processor, signal) => pinFromResponse(await pins.call(pinToProto(job, processor), { signal })),
+			release: async (job, result) => releaseFromProto(await releases.call(releaseToProto(job, result))),
+			settle: async (job, charge, proof) => settleFromProto(await settles.call(settlementToProto(job, charge, proof))),
 		},
-		async release(job, result) {
-			return releaseFromProto(await release(releaseToProto(job, result)));
-		},
-		async settle(job, charge, proof) {
-			return settleFromProto(await settle(settlementToProto(job, charge, proof)));
+		async close(graceMs) {
+			await Promise.all([pins.close(graceMs), releases.close(graceMs), settles.close(graceMs)]);
 		},
 	};
 }
