@@ -8,7 +8,7 @@ import { systemClock } from "./clock.ts";
 import { addSettings, readSettings, type Settings, toEnvironment } from "./config.ts";
 import { createLog, prettyLines } from "./log.ts";
 import type { Processor } from "./payment/payment.ts";
-import { selfCommand } from "./runtime.ts";
+import { keepCompiledCode, selfCommand } from "./runtime.ts";
 import { runServiceProcess, type ServiceProcess, supervisedVariable } from "./service-process.ts";
 import { exitRefused, type ServiceSpec, supervise } from "./supervisor.ts";
 
@@ -19,6 +19,7 @@ const closeOfStop = 0.5;
 /** Linux's bound on the path of a unix socket, without its final zero. */
 const socketPathMax = 107;
 
+keepCompiledCode();
 const program = addSettings(new Command("payrelay"))
 	.description("A payment relay. Without a command it starts everything: simulators, cache, consumer and api.")
 	.showHelpAfterError("(--help lists every setting)")

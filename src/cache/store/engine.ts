@@ -144,13 +144,12 @@ export function createEngine(
 	}
 
 	function nextFresh(max: number): Row[] {
-		if (returned.length > 0) {
-			returned.sort((a, b) => a.seq - b.seq);
-			return returned.splice(0, max);
+		returned.sort((a, b) => a.seq - b.seq);
+		const found = returned.splice(0, max);
+		if (found.length < max) {
+			found.push(...rows.open(marks.leasedUpTo, Number.MAX_SAFE_INTEGER, max - found.length));
+			marks.leasedUpTo = Math.max(marks.leasedUpTo, found[found.length - 1]?.seq ?? 0);
 		}
-		const found = rows.open(marks.leasedUpTo, Number.MAX_SAFE_INTEGER, max);
-		const last = found[found.length - 1];
-		if (last) marks.leasedUpTo = last.seq;
 		return found;
 	}
 
