@@ -82,6 +82,7 @@ export function createConsumer(options: ConsumerOptions): Consumer {
 	const limited = withLimiter(
 		measured,
 		parts((site) => site.limiter),
+		clock,
 	);
 	const gateway = withBoard(
 		withBreaker(
@@ -188,7 +189,7 @@ export function createConsumer(options: ConsumerOptions): Consumer {
 			else dispatch.accept(arrived);
 		},
 		onLost(lost) {
-			log.warn({ leases: lost.length }, "leases were lost");
+			if (lost.length > 0) log.warn({ leases: lost.length }, "leases were lost");
 			// What a worker has ends there.
 			for (const hand of lost) if (!hand.abort) hands.drop(hand);
 			dispatch.changed();

@@ -32,12 +32,13 @@ export function breakerSign(answer: ChargeAnswer): "success" | "failure" | undef
 	}
 }
 
-export function withLimiter(gateway: Gateway, limiters: Readonly<Record<Processor, Limiter>>): Gateway {
+export function withLimiter(gateway: Gateway, limiters: Readonly<Record<Processor, Limiter>>, clock: Clock): Gateway {
 	return {
 		...gateway,
 		async charge(processor, payment, signal) {
+			const sentAtMs = clock.monotonic();
 			const answer = await gateway.charge(processor, payment, signal);
-			limiters[processor].observe(loadSign(answer));
+			limiters[processor].observe(loadSign(answer), clock.monotonic() - sentAtMs);
 			return answer;
 		},
 	};

@@ -26,28 +26,47 @@ test("limiter: a slot given back twice is noticed", () => {
 
 test("limiter: it grows while it is used and all goes well, up to the deployment's bound", () => {
 	const limiter = createLimiter({ ...limiterDefaults, start: 10 }, createFakeClock(), () => 0.5);
-	for (let i = 0; i < 100; i++) limiter.observe("good");
+	for (let i = 0; i < 100; i++) limiter.observe("good", 10);
 	expect(limiter.limit, "not used, so nothing is learned").toBe(10);
 	for (let round = 0; round < 100; round++) {
 		while (limiter.take("fresh"));
-		limiter.observe("good");
+		limiter.observe("good", 10);
 		limiter.giveBack("fresh");
 	}
 	expect(limiter.limit).toBe(110);
 	limiter.setBound(50);
 	expect(limiter.limit).toBe(50);
-	limiter.observe("good");
+	limiter.observe("good", 10);
 	expect(limiter.limit).toBe(50);
+});
+
+test("limiter: it does not grow while requests only wait for each other, and shrinks until few do", async () => {
+	const clock = createFakeClock();
+	const limiter = createLimiter({ ...limiterDefaults, start: 50 }, clock, () => 0.5);
+	const round = (tookMs: number) => {
+		while (limiter.take("fresh"));
+		limiter.observe("good", tookMs);
+		limiter.giveBack("fresh");
+	};
+	for (let i = 0; i < 200; i++) round(5_000);
+	expect(limiter.limit, "slow, but not for waiting").toBe(250);
+	round(1);
+	for (let i = 0; i < 2_000; i++) round(100);
+	const shrunk = limiter.limit;
+	expect(shrunk).toBeLessThan(70);
+	await clock.advance(2 * limiterDefaults.shortestWindowMs);
+	for (let i = 0; i < 2_000; i++) round(100);
+	expect(limiter.limit, "a delay that stays is no waiting").toBeGreaterThan(shrunk + 50);
 });
 
 test("limiter: an overload shrinks it once for all that was sent before, and never below its floor", async () => {
 	const clock = createFakeClock();
 	const limiter = createLimiter({ ...limiterDefaults, start: 100 }, clock, () => 0.5);
-	for (let i = 0; i < 50; i++) limiter.observe("overload");
+	for (let i = 0; i < 50; i++) limiter.observe("overload", 10);
 	expect(limiter.limit).toBe(70);
 	for (let i = 0; i < 50; i++) {
 		await clock.advance(limiterDefaults.shrinkGapMs);
-		limiter.observe("overload");
+		limiter.observe("overload", 10);
 	}
 	expect(limiter.limit).toBe(limiterDefaults.floor);
 });
