@@ -54,8 +54,13 @@ export function createCarrierLab(): CarrierLab {
 		},
 		async *count({ to, how }, context) {
 			context.responseHeader.set("x-answered", String(to));
-			for (let number = 1; number <= to; number++) yield { number };
-			await end(how, context);
+			try {
+				for (let number = 1; number <= to; number++) yield { number };
+				await end(how, context);
+			} finally {
+				// Where it is ended while it waits to be read, this is all that it gets to see.
+				if (how === "hang") ending("Count").resolve(context.signal.reason);
+			}
 			context.responseTrailer.set("x-after", "all");
 		},
 		async *echo(requests, context) {
