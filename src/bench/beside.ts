@@ -1,0 +1,178 @@
+// What goes on beside a load: the stages of the timetable, audits, summaries, and a reading of everything once a second.
+
+import { type Audit, audit, auditWindow } from "./audit.ts";
+import type { Live } from "./live.ts";
+import { createLatencies, failures, type Interval, type Latency, type Meter } from "./meter.ts";
+import { rssByName } from "./processes.ts";
+import { createRandom } from "./random.ts";
+import type { Target } from "./target.ts";
+import type { Timetable } from "./timetable.ts";
+import { windowOf } from "./window.ts";
+
+export interface AuditPlan {
+	readonly everyMs: number;
+	/** How long ago the audited window ended, and how long it is. */
+	readonly lagMs: number;
+	readonly spanMs: number;
+	/** Between a processor's reading and the relay's: what was charged right before is in the books so much later. */
+	readonly graceMs: number;
+}
+
+/** One second of a run. */
+export interface Sample extends Interval {
+	readonly atS: number;
+	/** Charged so far; absent where the processors do not tell. */
+	readonly charged?: number;
+	/** Accepted and not charged. */
+	readonly lag?: number;
+	/** Resident memory by service, bytes. */
+	readonly rss: Readonly<Record<string, number>>;
+}
+
+export interface BesidePlan {
+	readonly name: string;
+	readonly forMs: number;
+	readonly timetable: Timetable;
+	readonly audits: AuditPlan | undefined;
+	readonly summariesPerSecond: number;
+}
+
+export interface Beside {
+	readonly audits: readonly Audit[];
+	readonly samples: readonly Sample[];
+	readonly summaries: Latency;
+	/** Requests beside the load that failed, in words. */
+	readonly troubles: readonly string[];
+}
+
+const troublesMax = 20;
+
+/** Runs until the signal aborts; then resolves when what was begun has ended. */
+export async function runBeside(
+	target: Target,
+	plan: BesidePlan,
+	meter: Meter,
+	live: Live,
+	signal: AbortSignal,
+): Promise<Beside> {
+	const startedMs = performance.now();
+	const startedWallMs = Date.now();
+	const elapsedMs = (): number => performance.now() - startedMs;
+	const audits: Audit[] = [];
+	const samples: Sample[] = [];
+	const summaries = createLatencies();
+	const troubles: string[] = [];
+	const random = createRandom(1);
+	const begun = new Set<Promise<void>>();
+
+	const attempt = (task: () => Promise<void>): Promise<void> => {
+		const run = task()
+			.catch((error: unknown) => {
+				if (troubles.length < troublesMax) troubles.push(`${Math.round(elapsedMs())} ms: ${tell(error)}`);
+			})
+			.finally(() => begun.delete(run));
+		begun.add(run);
+		return run;
+	};
+
+	async function stages(): Promise<void> {
+		for (const stage of plan.timetable) {
+			if (!(await wait(stage.atMs - elapsedMs(), signal))) return;
+			await attempt(async () => {
+				await Promise.all([
+					target.processors.default.set(stage.default),
+					target.processors.fallback.set(stage.fallback),
+				]);
+			});
+		}
+	}
+
+	async function auditing({ everyMs, lagMs, spanMs, graceMs }: AuditPlan): Promise<void> {
+		for (let n = 1; await wait(n * everyMs - elapsedMs(), signal); n++) {
+			const window = auditWindow(Date.now(), lagMs, spanMs);
+			const atMs = elapsedMs();
+			attempt(async () => void audits.push(await audit(target, window, atMs, graceMs, sleep)));
+		}
+	}
+
+	async function summarizing(everyMs: number): Promise<void> {
+		for (let n = 1; await wait(n * everyMs - elapsedMs(), signal); n++) {
+			const [a, b] = [random(), random()].map((part) => startedWallMs + part * elapsedMs()) as [number, number];
+			attempt(async () => {
+				const askedMs = performance.now();
+				await target.relay.books(windowOf(Math.min(a, b), Math.max(a, b)));
+				summaries.record(performance.now() - askedMs);
+			});
+		}
+	}
+
+	async function sampling(): Promise<void> {
+		for (let second = 1; await wait(second * 1000 - elapsedMs(), signal); second++) await attempt(takeSample);
+		await takeSample().catch((error: unknown) => void troubles.push(tell(error)));
+	}
+
+	async function takeSample(): Promise<void> {
+		const counts = meter.counts();
+		const interval = meter.interval();
+		const atS = Math.round(elapsedMs()) / 1000;
+		const [atDefault, atFallback, processes = []] = await Promise.all([
+			target.processors.default.figures(),
+			target.processors.fallback.figures(),
+			target.sampler?.sample(),
+		]);
+		const charged = atDefault && atFallback && atDefault.stored + atFallback.stored;
+		const lag = charged === undefined ? undefined : Math.max(counts.accepted - charged, 0);
+		const rss = Object.fromEntries(rssByName(processes));
+		samples.push({
+			atS,
+			...interval,
+			rss,
+			...(charged !== undefined && { charged }),
+			...(lag !== undefined && { lag }),
+		});
+		const { p50, p99 } = interval.latency;
+		live.update({
+			elapsedS: atS,
+			sent: counts.sent,
+			accepted: counts.accepted,
+			failed: failures(counts),
+			p50,
+			p99,
+			lag,
+		});
+	}
+
+	const loops = [stages(), sampling()];
+	if (plan.audits) loops.push(auditing(plan.audits));
+	if (plan.summariesPerSecond > 0) loops.push(summarizing(1000 / plan.summariesPerSecond));
+	await Promise.all(loops);
+	await Promise.all(begun);
+	return { audits, samples, summaries: summaries.read(), troubles };
+}
+
+function sleep(ms: number): Promise<void> {
+	return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+/** False, at once, when the signal aborts. */
+export function wait(ms: number, signal: AbortSignal): Promise<boolean> {
+	return new Promise((resolve) => {
+		if (signal.aborted) return resolve(false);
+		const abort = (): void => {
+			clearTimeout(timer);
+			resolve(false);
+		};
+		const timer = setTimeout(
+			() => {
+				signal.removeEventListener("abort", abort);
+				resolve(true);
+			},
+			Math.max(ms, 0),
+		);
+		signal.addEventListener("abort", abort, { once: true });
+	});
+}
+
+function tell(error: unknown): string {
+	return error instanceof Error ? error.message : String(error);
+}

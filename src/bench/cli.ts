@@ -1,0 +1,221 @@
+// The bench's command line: which scenario, with which settings, against what.
+import { join } from "node:path";
+import { Command, InvalidArgumentError, Option } from "commander";
+import type { Spacing } from "./arrivals.ts";
+import type { Terminal } from "./live.ts";
+import { verdict } from "./report.ts";
+import { makeFolder, writeResults } from "./results.ts";
+import type { Bench, Scenario } from "./scenario.ts";
+import { drain } from "./scenarios/drain.ts";
+import { ladder } from "./scenarios/ladder.ts";
+import { preview, previewSeconds, previewUsers } from "./scenarios/preview.ts";
+import { steady } from "./scenarios/steady.ts";
+import { summary } from "./scenarios/summary.ts";
+import { timetable } from "./scenarios/timetable.ts";
+import { openTarget } from "./target.ts";
+
+export const exitBroken = 1;
+/** The bench itself could not do its work. */
+export const exitTrouble = 2;
+
+interface CliOptions {
+	readonly url?: string;
+	readonly defaultUrl?: string;
+	readonly fallbackUrl?: string;
+	readonly token: string;
+	readonly adminKey?: string;
+	readonly pid?: number;
+	readonly env: Record<string, string>;
+	readonly out: string;
+	readonly seed: number;
+	readonly runs: number;
+	readonly connections: number;
+	readonly timeout: number;
+	readonly drainSeconds: number;
+	readonly spacing: Spacing;
+	readonly auditEvery: number;
+	readonly auditGrace: number;
+}
+
+/** Runs what the arguments ask for, and resolves to the exit status: 0 only where every promise was kept. */
+export async function bench(args: readonly string[], out: Terminal, signal: AbortSignal): Promise<number> {
+	let status = 0;
+	const program = new Command("bench")
+		.description(
+			"Drives a payment relay with a load, audits it against both processors while it runs, and afterwards looks up every payment by id. Without --url it starts the relay of this project, with simulated processors, on free ports and in a folder of its own.",
+		)
+		.showHelpAfterError("(--help lists every option)")
+		.addHelpText(
+			"after",
+			`\nExit status: 0 every promise kept, ${exitBroken} a promise broken, ${exitTrouble} the bench could not do its work.\nEach scenario has options of its own: bench <scenario> --help.`,
+		);
+
+	function scenario<O>(name: string, description: string, run: Scenario<O>, read: (options: never) => O): Command {
+		return addCommonOptions(program.command(name).description(description)).action(async (given: CliOptions) => {
+			status = await runScenario(name, (ready) => run(ready, read(given as never)), given, out, signal);
+		});
+	}
+
+	scenario(
+		"preview",
+		"the public challenge's preview run, its score included",
+		preview,
+		(o: { seconds: number; users: number }) => o,
+	)
+		.option("--seconds <s>", "length of the load, s; the timetable is stretched with it", positive, previewSeconds)
+		.option("--users <n>", "users at the end; the first begins alone", whole, previewUsers);
+	scenario(
+		"steady",
+		"a steady rate, open loop, instant processors",
+		steady,
+		(o: { rate: number; seconds: number; warmUp: number; summaries: number }) => ({
+			rate: o.rate,
+			seconds: o.seconds,
+			warmUpS: o.warmUp,
+			summariesPerSecond: o.summaries,
+		}),
+	)
+		.option("--rate <n>", "payments/s", positive, 500)
+		.option("--seconds <s>", "length of what is measured, s", positive, 30)
+		.option("--warm-up <s>", "before it, at the same rate, s", notNegative, 5)
+		.option("--summaries <n>", "summaries asked during the load, a second", notNegative, 0);
+	scenario(
+		"ladder",
+		"rising rates, open loop, instant processors: the most payments/s accepted within a p99",
+		ladder,
+		(o: { rates: number[]; seconds: number; warmUp: number; p99: number; refine: number }) => ({
+			rates: o.rates,
+			seconds: o.seconds,
+			warmUpS: o.warmUp,
+			p99MaxMs: o.p99,
+			refinements: o.refine,
+		}),
+	)
+		.option("--rates <list>", "payments/s, rising", rateList, [500, 1000, 1500, 2000, 3000, 4000, 5000, 6000, 8000])
+		.option("--seconds <s>", "length of each step as measured, s", positive, 15)
+		.option("--warm-up <s>", "before each step, at its rate, s", notNegative, 5)
+		.option("--p99 <ms>", "the p99 not to be passed, ms", positive, 10)
+		.option("--refine <n>", "further steps between the last rate borne and the first not borne", notNegative, 3);
+	scenario(
+		"timetable",
+		"random timetables of delays and failures, one a seed, from --seed on; some never let a processor recover",
+		timetable,
+		(o: { rate: number; seconds: number; count: number }) => o,
+	)
+		.option("--rate <n>", "payments/s", positive, 200)
+		.option("--seconds <s>", "length of each, s", positive, 60)
+		.option("--count <n>", "how many seeds in a row", whole, 1);
+	scenario("drain", "payments/s drained from a backlog, instant processors", drain, (o: { count: number }) => o).option(
+		"--count <n>",
+		"payments in the backlog",
+		whole,
+		100_000,
+	);
+	scenario(
+		"summary",
+		"latency of the summary over random windows",
+		summary,
+		(o: { counts: number[]; queries: number }) => o,
+	)
+		.option("--counts <list>", "settled payments at which it is measured", countList, [10_000])
+		.option("--queries <n>", "summaries asked at each", whole, 1_000);
+
+	await program.parseAsync([...args], { from: "user" });
+	return status;
+}
+
+async function runScenario(
+	name: string,
+	run: (bench: Bench) => ReturnType<Scenario<unknown>>,
+	given: CliOptions,
+	out: Terminal,
+	signal: AbortSignal,
+): Promise<number> {
+	const folder = await makeFolder(given.out, name, new Date());
+	try {
+		const target = await openTarget({ ...given, logPath: join(folder, "relay.log") }, signal);
+		try {
+			const options = {
+				...given,
+				timeoutMs: given.timeout,
+				drainS: given.drainSeconds,
+				auditGraceMs: given.auditGrace,
+				auditEveryS: given.auditEvery,
+			};
+			const result = await run({ target, options, out, signal });
+			const { adminKey: _, token: __, ...setting } = given;
+			await writeResults(folder, result, setting);
+			for (const { name, value, unit } of result.figures) out.write(`${name}: ${value} ${unit}\n`);
+			out.write(`${verdict(result.violations).join("\n")}\nresults in ${folder}\n`);
+			return result.violations.length === 0 ? 0 : exitBroken;
+		} finally {
+			await target.close();
+		}
+	} catch (error) {
+		out.write(`bench: ${error instanceof Error ? error.message : String(error)}\n`);
+		return exitTrouble;
+	}
+}
+
+function addCommonOptions(command: Command): Command {
+	return command
+		.option("--url <url>", "a relay that runs already, or any server with the challenge's API; else one is started")
+		.option("--default-url <url>", "the default processor as the bench reaches it (with --url: http://127.0.0.1:8001)")
+		.option(
+			"--fallback-url <url>",
+			"the fallback processor as the bench reaches it (with --url: http://127.0.0.1:8002)",
+		)
+		.option("--token <text>", "the processors' X-Rinha-Token", "123")
+		.option("--admin-key <text>", "the relay's administration key, where it asks for one")
+		.option("--pid <n>", "with --url: the process whose descendants' memory and CPU are measured", whole)
+		.addOption(
+			new Option("--env <NAME=VALUE>", "a setting of the relay that is started; may be repeated")
+				.argParser(environment)
+				.default({}),
+		)
+		.option("--out <folder>", "where the results go", "bench-results")
+		.option("--seed <n>", "repeats amounts, arrivals and timetables", notNegative, 1)
+		.option("--runs <n>", "repeats a preview or steady run without a restart, and compares memory", whole, 1)
+		.option("--connections <n>", "keep-alive connections of an open loop", whole, 256)
+		.option("--timeout <ms>", "of one post, ms", positive, 1_500)
+		.option("--drain-seconds <s>", "how long all may take to be settled after the load, s", positive, 60)
+		.addOption(
+			new Option("--spacing <how>", "of open-loop arrivals").choices(["constant", "poisson"]).default("constant"),
+		)
+		.option("--audit-every <s>", "time between audits, s; 0: none", notNegative, 10)
+		.option("--audit-grace <ms>", "from a processor's reading to the relay's in an audit, ms", notNegative, 50);
+}
+
+function checked(test: (value: number) => boolean, expected: string): (text: string) => number {
+	return (text) => {
+		const value = text.trim() === "" ? Number.NaN : Number(text);
+		if (!test(value)) throw new InvalidArgumentError(`Expected ${expected}.`);
+		return value;
+	};
+}
+
+function positive(text: string): number {
+	return checked((value) => value > 0 && value < Number.POSITIVE_INFINITY, "a number above 0")(text);
+}
+
+function notNegative(text: string): number {
+	return checked((value) => value >= 0 && value < Number.POSITIVE_INFINITY, "a number of 0 or more")(text);
+}
+
+function whole(text: string): number {
+	return checked((value) => Number.isSafeInteger(value) && value > 0, "a whole number above 0")(text);
+}
+
+function rateList(text: string): number[] {
+	return text.split(",").map(positive);
+}
+
+function countList(text: string): number[] {
+	return text.split(",").map(whole);
+}
+
+function environment(text: string, before: Record<string, string>): Record<string, string> {
+	const at = text.indexOf("=");
+	if (at < 1) throw new InvalidArgumentError("Expected NAME=VALUE.");
+	return { ...before, [text.slice(0, at)]: text.slice(at + 1) };
+}

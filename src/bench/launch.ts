@@ -1,0 +1,128 @@
+// Starts the project's own relay for a bench: everything by its one command, with free ports and a folder of its own.
+import { type ChildProcess, spawn } from "node:child_process";
+import { createWriteStream } from "node:fs";
+import { mkdtemp, rm } from "node:fs/promises";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { selfCommand } from "../runtime.ts";
+
+export interface Launched {
+	readonly url: string;
+	readonly defaultUrl: string;
+	readonly fallbackUrl: string;
+	/** The supervisor's. */
+	readonly pid: number;
+	/** Ends everything, and removes the folder. */
+	close(): Promise<void>;
+}
+
+const readyMaxMs = 60_000;
+const readyPauseMs = 100;
+const stopMaxMs = 30_000;
+
+export interface LaunchOptions {
+	/** Settings of the relay, over the environment's. */
+	readonly env: Readonly<Record<string, string>>;
+	/** Processors that run already; absent: simulators are started. */
+	readonly defaultUrl?: string | undefined;
+	readonly fallbackUrl?: string | undefined;
+	/** Where what the relay says goes. */
+	readonly logPath: string;
+}
+
+/** Rejects where the relay does not get ready. */
+export async function launch(options: LaunchOptions, signal: AbortSignal): Promise<Launched> {
+	const { env, defaultUrl, fallbackUrl, logPath } = options;
+	const [port, rpcPort, defaultPort, fallbackPort] = await freePorts(4);
+	const dataDir = await mkdtemp(join(tmpdir(), "payrelay-bench-"));
+	const main = fileURLToPath(new URL("../main.ts", import.meta.url));
+	const [program, ...programArguments] = selfCommand(main);
+	const child = spawn(program, programArguments, {
+		env: {
+			...process.env,
+			HOST: "127.0.0.1",
+			DATA_DIR: dataDir,
+			...env,
+			PORT: String(port),
+			RPC_ADDR: `127.0.0.1:${rpcPort}`,
+			PROCESSOR_DEFAULT_URL: defaultUrl ?? "",
+			PROCESSOR_FALLBACK_URL: fallbackUrl ?? "",
+			PROCESSOR_DEFAULT_PORT: String(defaultPort),
+			PROCESSOR_FALLBACK_PORT: String(fallbackPort),
+		},
+		stdio: ["ignore", "pipe", "pipe"],
+	});
+	const log = createWriteStream(logPath);
+	child.stdout.pipe(log, { end: false });
+	child.stderr.pipe(log, { end: false });
+	const exited = new Promise<string>((resolve) => {
+		child.once("exit", (code, signal) => resolve(`ended with ${signal ?? code}`));
+		child.once("error", (error) => resolve(error.message));
+	});
+	const close = async (): Promise<void> => {
+		await stop(child, exited);
+		log.end();
+		await rm(dataDir, { recursive: true, force: true });
+	};
+	const url = `http://127.0.0.1:${port}`;
+	const ended = exited.then((how) => Promise.reject(new Error(`the relay ${how} before it was ready; see ${logPath}`)));
+	try {
+		await Promise.race([ready(`${url}/payments-summary`, signal), ended]);
+	} catch (error) {
+		await close();
+		throw error;
+	} finally {
+		ended.catch(() => {
+			// Once it is ready, its end shows in what it no longer answers.
+		});
+	}
+	return {
+		url,
+		defaultUrl: defaultUrl ?? `http://127.0.0.1:${defaultPort}`,
+		fallbackUrl: fallbackUrl ?? `http://127.0.0.1:${fallbackPort}`,
+		pid: child.pid!,
+		close,
+	};
+}
+
+/** As load scripts do: until there is a 2XX. */
+export async function ready(url: string, signal: AbortSignal): Promise<void> {
+	const startedMs = performance.now();
+	for (;;) {
+		signal.throwIfAborted();
+		const answer = await fetch(url, { signal }).catch(() => undefined);
+		await answer?.body?.cancel();
+		if (answer?.ok) return;
+		if (performance.now() - startedMs > readyMaxMs) throw new Error(`${url} was not ready within ${readyMaxMs} ms`);
+		await new Promise((resolve) => setTimeout(resolve, readyPauseMs));
+	}
+}
+
+async function stop(child: ChildProcess, exited: Promise<string>): Promise<void> {
+	child.kill("SIGTERM");
+	const late = setTimeout(() => child.kill("SIGKILL"), stopMaxMs);
+	await exited;
+	clearTimeout(late);
+}
+
+/** Held all at once, so that they differ, and then let go. */
+async function freePorts(count: number): Promise<number[]> {
+	const servers = await Promise.all(
+		Array.from(
+			{ length: count },
+			() =>
+				new Promise<{ port: number; close: () => void }>((resolve, reject) => {
+					const server = createServer().once("error", reject);
+					server.listen(0, "127.0.0.1", () => {
+						const address = server.address();
+						if (address === null || typeof address === "string") return reject(new Error("no port"));
+						resolve({ port: address.port, close: () => server.close() });
+					});
+				}),
+		),
+	);
+	for (const server of servers) server.close();
+	return servers.map(({ port }) => port);
+}

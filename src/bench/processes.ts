@@ -1,0 +1,155 @@
+// Memory and CPU of the relay's processes, read from /proc; empty where there is none.
+import { readdir, readFile } from "node:fs/promises";
+
+export interface ProcessSample {
+	readonly pid: number;
+	/** What the process calls itself: the words behind `main.ts`, or the program. */
+	readonly name: string;
+	readonly rssBytes: number;
+	/** User and system time since it started. */
+	readonly cpuMs: number;
+}
+
+/** One service, all its processes together; those that ended in between count with what was seen of them last. */
+export interface ServiceUse {
+	readonly name: string;
+	readonly processes: number;
+	readonly rssStartBytes: number;
+	readonly rssMaxBytes: number;
+	readonly rssEndBytes: number;
+	/** Shared pages counted by share; absent where the system does not tell. */
+	readonly pssEndBytes?: number;
+	readonly cpuMs: number;
+}
+
+export interface Sampler {
+	/** Reads all now. */
+	sample(): Promise<readonly ProcessSample[]>;
+	/** Starts a new account: what is used from here on. */
+	begin(): Promise<void>;
+	end(): Promise<readonly ServiceUse[]>;
+}
+
+/** /proc counts CPU time in ticks of this length, whatever the kernel's own (USER_HZ). */
+const tickMs = 10;
+const pageBytes = 4096;
+/** New processes are looked for only so often. */
+const discoverMs = 5_000;
+
+export function createSampler(rootPid: number): Sampler {
+	let pids: readonly number[] = [];
+	let discoveredMs = Number.NEGATIVE_INFINITY;
+	let first = new Map<number, ProcessSample>();
+	const last = new Map<number, ProcessSample>();
+	const most = new Map<string, number>();
+
+	async function sample(fresh = false): Promise<readonly ProcessSample[]> {
+		if (fresh || performance.now() - discoveredMs > discoverMs) {
+			pids = await descendants(rootPid);
+			discoveredMs = performance.now();
+		}
+		const found = (await Promise.all(pids.map(readProcess))).filter((one) => one !== undefined);
+		for (const one of found) last.set(one.pid, one);
+		for (const [name, bytes] of rssByName(found)) most.set(name, Math.max(most.get(name) ?? 0, bytes));
+		return found;
+	}
+
+	return {
+		sample: () => sample(),
+		async begin() {
+			last.clear();
+			most.clear();
+			first = new Map((await sample(true)).map((one) => [one.pid, one]));
+		},
+		async end() {
+			const now = await sample(true);
+			const pss = await Promise.all(now.map(async (one) => [one.name, await readPss(one.pid)] as const));
+			const startBytes = rssByName([...first.values()]);
+			const endBytes = rssByName(now);
+			return [...new Set([...last.values()].map(({ name }) => name))].sort().map((name) => {
+				const own = [...last.values()].filter((one) => one.name === name);
+				const shares = pss.filter(([of]) => of === name).map(([, bytes]) => bytes);
+				return {
+					name,
+					processes: now.filter((one) => one.name === name).length,
+					rssStartBytes: startBytes.get(name) ?? 0,
+					rssMaxBytes: most.get(name) ?? 0,
+					rssEndBytes: endBytes.get(name) ?? 0,
+					...(shares.every((bytes) => bytes !== undefined) && {
+						pssEndBytes: shares.reduce((sum: number, bytes) => sum + (bytes ?? 0), 0),
+					}),
+					cpuMs: own.reduce((sum, one) => sum + one.cpuMs - (first.get(one.pid)?.cpuMs ?? 0), 0),
+				};
+			});
+		},
+	};
+}
+
+/** Whether a service is one of the relay's own: the simulated processors stand for others' machines. */
+export function isRelays(name: string): boolean {
+	return !name.startsWith("processor");
+}
+
+export function rssByName(samples: readonly ProcessSample[]): Map<string, number> {
+	const sums = new Map<string, number>();
+	for (const { name, rssBytes } of samples) sums.set(name, (sums.get(name) ?? 0) + rssBytes);
+	return sums;
+}
+
+/** The process and all below it. */
+async function descendants(rootPid: number): Promise<readonly number[]> {
+	const parents = new Map<number, number>();
+	const entries = await readdir("/proc").catch(() => []);
+	await Promise.all(
+		entries
+			.filter((entry) => /^\d+$/.test(entry))
+			.map(async (entry) => {
+				const stat = await readStat(Number(entry));
+				if (stat) parents.set(Number(entry), Number(stat[1]));
+			}),
+	);
+	const found = parents.has(rootPid) ? [rootPid] : [];
+	for (const pid of found) for (const [child, parent] of parents) if (parent === pid) found.push(child);
+	return found;
+}
+
+async function readProcess(pid: number): Promise<ProcessSample | undefined> {
+	const [stat, statm, command] = await Promise.all([
+		readStat(pid),
+		readText(`/proc/${pid}/statm`),
+		readText(`/proc/${pid}/cmdline`),
+	]);
+	if (!stat || statm === undefined || command === undefined) return undefined;
+	return {
+		pid,
+		name: nameOf(command),
+		rssBytes: Number(statm.split(" ")[1]) * pageBytes,
+		cpuMs: (Number(stat[11]) + Number(stat[12])) * tickMs,
+	};
+}
+
+/** `node src/main.ts cache` is the cache; without a word behind it is the supervisor. */
+export function nameOf(commandLine: string): string {
+	const words = commandLine.split("\0").filter((word) => word !== "");
+	const main = words.findIndex((word) => word.endsWith("main.ts"));
+	if (main < 0) return words[0]?.split("/").at(-1) ?? "?";
+	const named = words.slice(main + 1).filter((word) => /^[a-z]+$/.test(word));
+	return named.length === 0 ? "supervisor" : named.slice(0, 2).join(" ");
+}
+
+/** The fields behind the program's name, which may itself hold spaces and brackets: the first is the state. */
+async function readStat(pid: number): Promise<readonly string[] | undefined> {
+	const text = await readText(`/proc/${pid}/stat`);
+	return text?.slice(text.lastIndexOf(")") + 2).split(" ");
+}
+
+async function readPss(pid: number): Promise<number | undefined> {
+	const text = await readText(`/proc/${pid}/smaps_rollup`);
+	const match = /^Pss:\s+(\d+) kB/m.exec(text ?? "");
+	return match ? Number(match[1]) * 1024 : undefined;
+}
+
+/** `undefined` where the process has ended in between, or may not be read. */
+function readText(path: string): Promise<string | undefined> {
+	return readFile(path, "utf8").catch(() => undefined);
+}

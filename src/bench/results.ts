@@ -1,0 +1,47 @@
+// Where a bench's results go: a folder a bench, with machine-readable figures and a chart of each run.
+import { mkdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { formatCents } from "../payment/amount.ts";
+import { drawRun } from "./chart.ts";
+import type { RunResult } from "./run.ts";
+
+/** One figure of a scenario as a whole. */
+export interface Figure {
+	readonly name: string;
+	readonly value: number | string;
+	readonly unit: string;
+}
+
+export interface ScenarioResult {
+	readonly scenario: string;
+	readonly figures: readonly Figure[];
+	readonly runs: readonly RunResult[];
+	/** Broken promises of all runs, in words. */
+	readonly violations: readonly string[];
+}
+
+export async function makeFolder(out: string, scenario: string, now: Date): Promise<string> {
+	const folder = join(out, `${scenario}-${now.toISOString().replace(/[:.]/g, "-")}`);
+	await mkdir(folder, { recursive: true });
+	return folder;
+}
+
+export async function writeResults(folder: string, result: ScenarioResult, setting: unknown): Promise<void> {
+	const machine = { ...describeMachine(), setting };
+	await writeFile(join(folder, "result.json"), toJson({ ...result, machine }));
+	await Promise.all(
+		result.runs.map((one, i) =>
+			writeFile(join(folder, result.runs.length === 1 ? "chart.svg" : `chart-${i + 1}.svg`), drawRun(one)),
+		),
+	);
+}
+
+/** Amounts in cents become decimal text, so that no reader loses a digit. */
+export function toJson(value: unknown): string {
+	return `${JSON.stringify(value, (_, item: unknown) => (typeof item === "bigint" ? formatCents(item) : item), "\t")}\n`;
+}
+
+function describeMachine(): object {
+	const runtime = "Deno" in globalThis ? "deno" : "node";
+	return { runtime, version: process.version, platform: process.platform, arch: process.arch };
+}

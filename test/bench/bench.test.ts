@@ -1,0 +1,83 @@
+// The bench as a whole: a small load on a stub relay and two simulated processors, honest and lying.
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { bench, exitBroken, exitTrouble } from "../../src/bench/cli.ts";
+import { type ServedProcessor, serveProcessor } from "../../src/processor/serve.ts";
+import { type Lie, startStubRelay } from "./stub-relay.ts";
+
+let folder: string;
+beforeAll(async () => {
+	folder = await mkdtemp(join(tmpdir(), "bench-test-"));
+});
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+/** Runs a scenario against a stub that lies so; gives the exit status, what was printed, and the result file. */
+async function drive(lie: Lie, scenario: string, ...args: string[]) {
+	const served: ServedProcessor[] = await Promise.all([
+		serveProcessor({ name: "default", port: 0, feeRate: "0.05" }),
+		serveProcessor({ name: "fallback", port: 0, feeRate: "0.15" }),
+	]);
+	const [defaultUrl, fallbackUrl] = served.map(({ port }) => `http://127.0.0.1:${port}`) as [string, string];
+	const relay = await startStubRelay({ default: defaultUrl, fallback: fallbackUrl }, lie);
+	const written: string[] = [];
+	const urls = ["--url", relay.url, "--default-url", defaultUrl, "--fallback-url", fallbackUrl];
+	const out = { write: (text: string) => void written.push(text) };
+	const usual = ["--out", folder, "--connections", "16", "--drain-seconds", "0.3"];
+	try {
+		const status = await bench([scenario, ...urls, ...usual, ...args], out, new AbortController().signal);
+		const text = written.join("");
+		const where = /results in (.*)\n/.exec(text)?.[1] ?? "";
+		const result = JSON.parse(await readFile(join(where, "result.json"), "utf8"));
+		return { status, text, result, chart: await readFile(join(where, "chart.svg"), "utf8") };
+	} finally {
+		await relay.close();
+		await Promise.all(served.map((one) => one.close()));
+	}
+}
+
+const short = ["--rate", "150", "--seconds", "0.4", "--warm-up", "0"];
+
+describe.concurrent("driving a relay", () => {
+	test("an honest relay passes, with its figures in a table, a file and a picture", async () => {
+		const { status, text, result, chart } = await drive("none", "steady", ...short, "--audit-every", "0.2");
+		expect(text).toContain("every promise kept");
+		expect(status).toBe(0);
+		const [run] = result.runs;
+		expect(run.counts).toEqual({ sent: 60, accepted: 60, failed: {} });
+		expect(run.charged.default.count).toBe(60);
+		expect(run.byId).toMatchObject({ unpaid: 0, doubled: 0, wrongAmount: 0, neverPosted: 0 });
+		expect(run.audits.length).toBeGreaterThan(0);
+		expect(run.latency.count).toBe(60);
+		expect(run.score.net).toBe((Number(run.charged.default.cents) * 0.95).toFixed(2));
+		expect(chart).toMatch(/^<svg[\s\S]*<\/svg>\s*$/);
+	});
+
+	const lies: [Lie, string][] = [
+		["doubles", "1 payments were charged more than once"],
+		["loses", "1 acknowledged payments were charged nowhere"],
+		["overcharges", "1 payments were charged with another amount"],
+		["misreports", "books at the end: default, in all"],
+		["charges what it refused", "1 payments were refused by the relay, and charged"],
+	];
+	test.each(lies)("a relay that %s is caught", async (lie, told) => {
+		const { status, text, result } = await drive(lie, "steady", ...short);
+		expect(text).toContain(told);
+		expect(result.violations.length).toBeGreaterThan(0);
+		expect(status).toBe(exitBroken);
+	});
+
+	test("a summary's latency is measured at so many settled payments", async () => {
+		const { status, result } = await drive("none", "summary", "--counts", "50", "--queries", "20");
+		expect(status).toBe(0);
+		expect(result.figures.map(({ unit }: { unit: string }) => unit)).toEqual(["ms", "ms"]);
+	});
+
+	test("what cannot be reached is the bench's trouble, and no broken promise", async () => {
+		const out = { write: () => {} };
+		const args = ["steady", "--url", "http://127.0.0.1:1", "--out", folder];
+		const stopped = AbortSignal.abort(new Error("stopped"));
+		expect(await bench(args, out, stopped)).toBe(exitTrouble);
+	});
+});
