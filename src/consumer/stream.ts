@@ -40,8 +40,8 @@ export interface JobStream {
 export const reconnectDefaults: Backoff = { baseMs: 20, maxMs: 1_000 };
 /** Renewals in one length of a lease. */
 const renewalsPerLease = 3;
-/** Before the queue has said how long a lease is, ms. */
-const leaseUnknownMs = 1_000;
+/** Until the queue has said how long a lease is: taken for its length, and waited for its first word, ms. */
+const leaseUnknownMs = 5_000;
 /** Tokens in one renewal: the contract's bound. */
 const renewMax = 20_000;
 
@@ -66,7 +66,6 @@ export function createJobStream(options: StreamOptions): JobStream {
 		};
 		let first = true;
 		for await (const response of client.dequeueBatch(request, { signal: controller.signal, timeoutMs: 0 })) {
-			watchSilence(controller);
 			if (first) {
 				first = false;
 				leaseMs = response.leaseMs;
@@ -77,6 +76,7 @@ export function createJobStream(options: StreamOptions): JobStream {
 				onFirst();
 				options.onConnected(true, response.inFlightMax);
 			}
+			watchSilence(controller);
 			if (response.jobs.length > 0) options.onJobs(response.jobs.map((job) => hands.take(jobFromProto(job), leaseMs)));
 		}
 	}
