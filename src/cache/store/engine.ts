@@ -59,7 +59,6 @@ export function createEngine(
 
 	/** Counts a payment in or out of the figures for its state. */
 	function count(payment: Payment, by: 1 | -1): void {
-		countAttempt(payment, by);
 		switch (payment.state) {
 			case "accepted":
 			case "in_flight":
@@ -89,6 +88,10 @@ export function createEngine(
 		if (payment === row.payment) return row;
 		count(row.payment, -1);
 		count(payment, 1);
+		if (payment.openAttempt !== row.payment.openAttempt) {
+			countAttempt(row.payment, -1);
+			countAttempt(payment, 1);
+		}
 		const next = { seq: row.seq, payment };
 		rows.update(next);
 		if (payment.state === "settled" && payment.charge) rows.book(payment.charge);
