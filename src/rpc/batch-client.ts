@@ -386,6 +386,7 @@ export function createBatchClient<Item, Outcome, I extends DescMessage, O extend
 		}
 		await running;
 		for (const entry of [...waiting]) fail(entry, unavailable("the client was closed before an answer came"));
+		wheel.stop();
 	}
 
 	return {

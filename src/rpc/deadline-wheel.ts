@@ -13,6 +13,8 @@ export interface DeadlineWheel<T extends Timed> {
 	/** `onDue` is called at the end of the tick in which `ms` have passed: never early, at most two ticks late. */
 	add(item: T, ms: number): void;
 	remove(item: T): void;
+	/** Lets go of the timer; to be called once nothing is in it any more. */
+	stop(): void;
 }
 
 export function createDeadlineWheel<T extends Timed>(
@@ -22,7 +24,7 @@ export function createDeadlineWheel<T extends Timed>(
 ): DeadlineWheel<T> {
 	const slots = Array.from({ length: slotCount }, () => new Set<T>());
 	let count = 0;
-	let ticking = false;
+	let cancelTick: (() => void) | undefined;
 	/** The last tick that was looked at. */
 	let doneTick = 0;
 
@@ -38,20 +40,22 @@ export function createDeadlineWheel<T extends Timed>(
 			}
 		}
 		doneTick = nowTick;
-		ticking = count > 0;
-		if (ticking) clock.after(tickMs, tick);
+		cancelTick = count > 0 ? clock.after(tickMs, tick) : undefined;
 	}
 
 	return {
+		stop() {
+			cancelTick?.();
+			cancelTick = undefined;
+		},
 		add(item, ms) {
 			const nowMs = clock.monotonic();
 			item.dueTick = Math.ceil((nowMs + ms) / tickMs);
 			slots[item.dueTick % slotCount]!.add(item);
 			count++;
-			if (ticking) return;
-			ticking = true;
+			if (cancelTick) return;
 			doneTick = Math.floor(nowMs / tickMs);
-			clock.after(tickMs, tick);
+			cancelTick = clock.after(tickMs, tick);
 		},
 		remove(item) {
 			if (slots[item.dueTick % slotCount]!.delete(item)) count--;
