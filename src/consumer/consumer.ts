@@ -152,7 +152,8 @@ export function createConsumer(options: ConsumerOptions): Consumer {
 		const bound = new AbortController();
 		const abort = (): void => bound.abort();
 		const cancel = clock.after(settings.giveBackMs, abort);
-		givingBack.signal.addEventListener("abort", abort);
+		if (givingBack.signal.aborted) abort();
+		else givingBack.signal.addEventListener("abort", abort);
 		const given = untilAnswered(() => queue.release(hand.job, hand.result), ports, bound.signal).then(() => {
 			cancel();
 			givingBack.signal.removeEventListener("abort", abort);

@@ -19,10 +19,8 @@ export interface ConnectedQueue {
 	close(graceMs: number): Promise<void>;
 }
 
-/** A payment whose pin takes longer is better off with another try, ms. */
-const pinMs = 2_000;
-/** What was charged, or is known of an attempt, is only asked again after this, ms. */
-const endMs = 5_000;
+/** A payment whose pin takes longer is better off with another try; a release or a settle is asked again, ms. */
+const callMs = 2_000;
 
 /** `onBreak` is told why a stream broke; it is opened again by itself, and what was not answered is asked again. */
 export function connectQueue(
@@ -36,19 +34,19 @@ export function connectQueue(
 	const pins = createBatchClient({
 		...shared,
 		batches: pinBatches,
-		bounds: { deadlineMs: pinMs },
+		bounds: { deadlineMs: callMs },
 		onBreak: breaks("pins"),
 	});
 	const releases = createBatchClient({
 		...shared,
 		batches: releaseBatches,
-		bounds: { deadlineMs: endMs },
+		bounds: { deadlineMs: callMs },
 		onBreak: breaks("releases"),
 	});
 	const settles = createBatchClient({
 		...shared,
 		batches: settleBatches,
-		bounds: { deadlineMs: endMs },
+		bounds: { deadlineMs: callMs },
 		onBreak: breaks("settles"),
 	});
 	return {

@@ -33,8 +33,12 @@ export interface RunningConsumer {
 	figures(): ConsumerFigures;
 }
 
+/** Charges open towards one processor, whatever the settings: processors carry out 800 at a time, others' too. */
+const inFlightCeiling = 768;
+/** At each processor at a time. */
+const healthCalls = 1;
 /** Of the time for stopping, the part that what is in flight has to end by itself. */
-const drainOfClose = 0.6;
+const drainOfClose = 0.5;
 /** And the part for answers of the queue that are still to come then. */
 const answersOfClose = 0.1;
 
@@ -45,8 +49,8 @@ export async function serveConsumer(settings: ConsumerProcessSettings, log: Logg
 	const queue = connectQueue(rpc.transport, clock, Math.random, (error, what) =>
 		log.warn({ reason: error.message }, `the stream of ${what} broke; it is opened again`),
 	);
-	const { limiter, workersMax, pursuitWorkersMax } = consumerSettings;
-	const connectionsMax = Math.min(limiter.ceiling, workersMax) + pursuitWorkersMax + 1;
+	const { limiter } = consumerSettings;
+	const connectionsMax = limiter.ceiling + limiter.pursuitsMax + healthCalls;
 	const gateway = createGateway({ urls: settings.urls, connectionsMax });
 	const consumer = createConsumer({
 		stream: createClient(QueueService, rpc.transport),
@@ -76,7 +80,11 @@ function toConsumerSettings(settings: ConsumerProcessSettings): ConsumerSettings
 		...consumerDefaults,
 		workersMax: settings.workers,
 		pursuitWorkersMax: settings.pursuitWorkers,
-		limiter: { ...consumerDefaults.limiter, pursuitsMax: settings.pursuitWorkers },
+		limiter: {
+			...consumerDefaults.limiter,
+			ceiling: Math.min(settings.workers, inFlightCeiling),
+			pursuitsMax: settings.pursuitWorkers,
+		},
 		deadline: { ...consumerDefaults.deadline, chargeMinMs: chargeDeadlineMinMs, chargeMaxMs: chargeDeadlineMaxMs },
 		route: { ...consumerDefaults.route, fees, patienceMs },
 	};
