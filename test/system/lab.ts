@@ -24,8 +24,13 @@ export interface Lab {
 	dispose(failed: boolean): Promise<void>;
 }
 
+export interface LabOptions extends RelayOptions {
+	/** Puts something between the relay and the default processor. */
+	readonly reachDefaultAt?: (url: string) => Promise<string>;
+}
+
 /** A world that ends with the test that it is called in. */
-export async function startLab(options: RelayOptions = {}): Promise<Lab> {
+export async function startLab(options: LabOptions = {}): Promise<Lab> {
 	const lab = await createLab(options);
 	onTestFinished(({ task }) => lab.dispose(task.result?.state === "fail"), disposeMaxMs);
 	await lab.relay.ready();
@@ -40,10 +45,11 @@ export async function startRelay(options: RelayOptions = {}): Promise<Relay> {
 }
 
 /** A world that its caller ends. */
-export async function createLab(options: RelayOptions = {}): Promise<Lab> {
+export async function createLab(options: LabOptions = {}): Promise<Lab> {
 	const processors = await Promise.all([startProcessor("default"), startProcessor("fallback")]);
 	const [first, second] = processors;
-	const settings = { PROCESSOR_DEFAULT_URL: first.url, PROCESSOR_FALLBACK_URL: second.url, ...options.settings };
+	const firstUrl = (await options.reachDefaultAt?.(first.url)) ?? first.url;
+	const settings = { PROCESSOR_DEFAULT_URL: firstUrl, PROCESSOR_FALLBACK_URL: second.url, ...options.settings };
 	const relay = await spawnRelay({ ...options, settings });
 	return {
 		relay,

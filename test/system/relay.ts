@@ -1,5 +1,6 @@
 // A whole relay as a user starts it: the one command, in a folder of its own, on free ports.
 import { type ChildProcess, spawn } from "node:child_process";
+import { randomInt } from "node:crypto";
 import { once } from "node:events";
 import { createWriteStream, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
@@ -80,6 +81,7 @@ export async function spawnRelay(options: RelayOptions = {}): Promise<Relay> {
 		PROCESSOR_DEFAULT_PORT: String(defaultPort),
 		PROCESSOR_FALLBACK_PORT: String(fallbackPort),
 		DATA_DIR: join(folder, "data"),
+		...(process.env.TMP_STORE ? { STORE: process.env.TMP_STORE } : {}),
 		...options.settings,
 	};
 	const [program, ...args] = [...(options.prefix ?? []), ...(options.command ?? [...runtimeCommand, mainModule])];
@@ -178,13 +180,30 @@ function belongs(pid: number, dataDir: string): boolean {
 	}
 }
 
-/** Ports that were free a moment ago, all different. */
+/** Below the range from which the system gives ports to whoever asks for any: nobody takes one by chance. */
+const portMin = 12_000;
+const portMax = 30_000;
+
+/** Ports that are free, all different. */
 export async function freePorts(count: number): Promise<number[]> {
-	const servers = Array.from({ length: count }, () => createServer().listen(0, "127.0.0.1"));
-	await Promise.all(servers.map((server) => once(server, "listening")));
-	const ports = servers.map((server) => (server.address() as { port: number }).port);
-	await Promise.all(servers.map((server) => once(server.close(), "close")));
-	return ports;
+	const ports = new Set<number>();
+	while (ports.size < count) {
+		const port = randomInt(portMin, portMax);
+		if (await isFree(port)) ports.add(port);
+	}
+	return [...ports];
+}
+
+async function isFree(port: number): Promise<boolean> {
+	const server = createServer().listen(port, "127.0.0.1");
+	try {
+		await once(server, "listening");
+	} catch {
+		// Somebody listens there.
+		return false;
+	}
+	await once(server.close(), "close");
+	return true;
 }
 
 function tail(text: string): string {
