@@ -1,0 +1,76 @@
+// The database's schema, by version. A version is never changed once it was released; a new one is added.
+import type { DatabaseSync } from "node:sqlite";
+import { Refusal } from "../../../refusal.ts";
+
+/** "prly": tells this database from any other. */
+const applicationId = 0x70726c79;
+
+/** Migration n leads from version n to n + 1. */
+const migrations: readonly string[] = [
+	`
+	CREATE TABLE payment (
+		seq INTEGER PRIMARY KEY,
+		id BLOB NOT NULL UNIQUE,
+		amount_cents INTEGER NOT NULL,
+		accepted_at_us INTEGER NOT NULL,
+		state INTEGER NOT NULL,
+		processor INTEGER,
+		requested_at_us INTEGER,
+		attempt INTEGER NOT NULL DEFAULT 0,
+		attempts INTEGER NOT NULL DEFAULT 0,
+		settled_at_us INTEGER,
+		due_at_ms REAL,
+		more TEXT
+	) STRICT;
+	CREATE INDEX payment_due ON payment (due_at_ms) WHERE due_at_ms IS NOT NULL;
+
+	CREATE TABLE rollup (
+		level INTEGER NOT NULL,
+		bucket INTEGER NOT NULL,
+		count INTEGER NOT NULL,
+		cents INTEGER NOT NULL,
+		PRIMARY KEY (level, bucket)
+	) STRICT, WITHOUT ROWID;
+
+	CREATE TABLE forgotten (id BLOB PRIMARY KEY, processor INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+	CREATE TABLE health (
+		processor INTEGER PRIMARY KEY,
+		poll_at_ms REAL NOT NULL DEFAULT 0,
+		reachable INTEGER, failing INTEGER, min_response_ms INTEGER, at_us INTEGER
+	) STRICT;
+	CREATE TABLE marks (
+		one INTEGER PRIMARY KEY CHECK (one = 1),
+		epoch INTEGER NOT NULL, boot INTEGER NOT NULL, commits INTEGER NOT NULL,
+		done_up_to INTEGER NOT NULL, leased_up_to INTEGER NOT NULL,
+		open INTEGER NOT NULL, in_doubt INTEGER NOT NULL, parked INTEGER NOT NULL,
+		accepted INTEGER NOT NULL, settled INTEGER NOT NULL, flagged INTEGER NOT NULL,
+		attempts INTEGER NOT NULL, retries INTEGER NOT NULL
+	) STRICT;
+	INSERT INTO marks VALUES (1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);
+	INSERT INTO health (processor) VALUES (0), (1);
+	`,
+];
+
+function pragma(db: DatabaseSync, name: string): number {
+	return Number(Object.values(db.prepare(`PRAGMA ${name}`).get() ?? {})[0]);
+}
+
+/** Brings the database to the newest version; refuses one of a newer program, and what is no database of ours. */
+export function migrate(db: DatabaseSync, file: string): void {
+	const found = pragma(db, "application_id");
+	const version = pragma(db, "user_version");
+	const empty = pragma(db, "schema_version") === 0;
+	if (!empty && found !== applicationId)
+		throw new Refusal(`${file} is a database of another program; it is left alone`);
+	if (version > migrations.length)
+		throw new Refusal(
+			`${file} has version ${version}, and this program knows ${migrations.length} at most: start a newer program`,
+		);
+	for (let from = version; from < migrations.length; from++) {
+		db.exec("BEGIN IMMEDIATE");
+		db.exec(migrations[from] as string);
+		db.exec(`PRAGMA application_id = ${applicationId}`);
+		db.exec(`PRAGMA user_version = ${from + 1}`);
+		db.exec("COMMIT");
+	}
+}
