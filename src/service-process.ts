@@ -53,10 +53,7 @@ export async function runServiceProcess(service: ServiceProcess): Promise<void> 
 		process.exit(0);
 	}
 	process.on("SIGTERM", () => void stop());
-	if (supervised) {
-		// A terminal's interrupt reaches every process of its group; the order of stopping is the supervisor's.
-		process.on("SIGINT", () => {});
-		process.stdin.on("end", () => void stop()).resume();
-	} else process.on("SIGINT", () => void stop());
+	process.on("SIGINT", () => void stop());
+	if (supervised) process.stdin.on("end", () => void stop()).resume();
 	process.stdout.write(`${name.padEnd(18)} ready  ${running.address}\n`);
 }

@@ -70,6 +70,8 @@ export function supervise(options: SupervisorOptions): Supervisor {
 		const child = spawn(command[0], command.slice(1), {
 			env: { ...process.env, ...env },
 			stdio: ["pipe", "pipe", "pipe"],
+			// A signal to the supervisor's process group, such as a terminal's interrupt, is the supervisor's to pass on.
+			detached: true,
 		});
 		service.child = child;
 		service.exited = exited.promise;
