@@ -145,7 +145,7 @@ async function runScenario(
 			const result = await run({ target, options, out, signal });
 			const { adminKey: _, token: __, ...setting } = given;
 			await writeResults(folder, result, setting);
-			for (const { name, value, unit } of result.figures) out.write(`${name}: ${value} ${unit}\n`);
+			for (const { name, value, unit } of result.figures) out.write(`${name}: ${value} ${unit}`.trimEnd().concat("\n"));
 			out.write(`${verdict(result.violations).join("\n")}\nresults in ${folder}\n`);
 			return result.violations.length === 0 ? 0 : exitBroken;
 		} finally {
@@ -178,7 +178,12 @@ function addCommonOptions(command: Command): Command {
 		.option("--runs <n>", "repeats a preview or steady run without a restart, and compares memory", whole, 1)
 		.option("--connections <n>", "keep-alive connections of an open loop", whole, 256)
 		.option("--timeout <ms>", "of one post, ms", positive, 1_500)
-		.option("--drain-seconds <s>", "how long all may take to be settled after the load, s", positive, 60)
+		.option(
+			"--drain-seconds <s>",
+			"how long all may take to be settled after the load, once both processors are well, s",
+			positive,
+			30,
+		)
 		.addOption(
 			new Option("--spacing <how>", "of open-loop arrivals").choices(["constant", "poisson"]).default("constant"),
 		)

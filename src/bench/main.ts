@@ -2,7 +2,7 @@
 import { bench } from "./cli.ts";
 
 const interrupted = new AbortController();
-for (const signal of ["SIGINT", "SIGTERM"] as const)
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
 	process.once(signal, () => interrupted.abort(new Error(`stopped by ${signal}`)));
 
 process.exitCode = await bench(process.argv.slice(2), process.stdout, interrupted.signal);

@@ -14,7 +14,7 @@ const MiB = 1024 * 1024;
 export function reportRun(result: RunResult): string {
 	const rows = rowsOf(result);
 	const lines = [`${result.name}, started ${result.startedAt}`, ...table(rows)];
-	if (result.services.length > 0) lines.push("", ...serviceTable(result.services, result.loadMs + result.drainMs));
+	if (result.services.length > 0) lines.push("", ...serviceTable(result));
 	if (result.troubles.length > 0)
 		lines.push("", "requests beside the load that failed:", ...result.troubles.map(indent));
 	lines.push("", ...verdict(result.violations));
@@ -106,7 +106,8 @@ function metricRows(metrics: Readonly<Record<string, number>>): Row[] {
 	return [{ label: "as the relay counts", value }];
 }
 
-function serviceTable(services: readonly ServiceUse[], forMs: number): string[] {
+function serviceTable({ services, counts, loadMs, drainMs }: RunResult): string[] {
+	const forMs = loadMs + drainMs;
 	const mib = (bytes: number | undefined): string => (bytes === undefined ? "-" : (bytes / MiB).toFixed(1));
 	const head = [
 		"process",
@@ -117,6 +118,7 @@ function serviceTable(services: readonly ServiceUse[], forMs: number): string[] 
 		"PSS end MiB",
 		"CPU s",
 		"CPU % of a core",
+		"CPU µs a payment",
 	];
 	const line = (name: string, group: readonly ServiceUse[]): string[] => {
 		const sum = (of: (one: ServiceUse) => number): number => group.reduce((total, one) => total + of(one), 0);
@@ -130,6 +132,7 @@ function serviceTable(services: readonly ServiceUse[], forMs: number): string[] 
 			mib(pss),
 			(sum((one) => one.cpuMs) / 1000).toFixed(2),
 			((sum((one) => one.cpuMs) / forMs) * 100).toFixed(1),
+			((sum((one) => one.cpuMs) * 1000) / Math.max(counts.accepted, 1)).toFixed(0),
 		];
 	};
 	const relays = services.filter(({ name }) => isRelays(name));
