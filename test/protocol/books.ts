@@ -71,11 +71,11 @@ export function createBooks(
 		const charges = chargesOf(id);
 		if (state === "settled") {
 			const found = charges.find(({ processor }) => processor === charge?.processor) ?? charges[0];
-			if (!charge || !found) return world.fail(`I1: ${id} is settled, and nobody has charged it`);
-			if (found.processor !== charge.processor || found.amountCents !== charge.amountCents)
-				return world.fail(`I2: ${id} is in the books of ${charge.processor}, and was charged at ${found.processor}`);
-			if (found.requestedAtUs !== charge.requestedAtUs) return world.fail(`I2: ${id} has another moment in the books`);
-			if (strict && flagged && !disk.purgedInDoubt.has(id) && !disk.acceptedAnew.has(id))
+			if (!charge || !found) world.fail(`I1: ${id} is settled, and nobody has charged it`);
+			else if (found.processor !== charge.processor || found.amountCents !== charge.amountCents)
+				world.fail(`I2: ${id} is in the books of ${charge.processor}, and was charged at ${found.processor}`);
+			else if (found.requestedAtUs !== charge.requestedAtUs) world.fail(`I2: ${id} has another moment in the books`);
+			else if (strict && flagged && !disk.purgedInDoubt.has(id) && !disk.acceptedAnew.has(id))
 				world.fail(`${id} is flagged without a reason`);
 		} else if (!mayWait(row)) world.fail(`I5: ${id} is ${state} long after the last fault`);
 		else if (state === "given_up" && charges.length > 0) world.fail(`I1: ${id} was charged after it was given up`);

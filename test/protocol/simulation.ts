@@ -65,6 +65,10 @@ export async function simulate(seed: number, options: SimulationOptions = {}): P
 					world.fail(`a POST of ${job.id} left for ${pin.processor} before its attempt was safe`);
 			},
 			stop: pause,
+			onReclaim(tokens) {
+				const boot = cache.rows?.marks.boot ?? 0;
+				if (tokens.some((token) => Math.floor(token / 2 ** 32) < boot)) tally("reclaimed");
+			},
 			onEnd(end) {
 				tally(end);
 				// A charge that the books refuse is one at a processor that the payment was not bound to.

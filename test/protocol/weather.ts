@@ -15,6 +15,8 @@ export interface Weather {
 	readonly chaosMs: number;
 	readonly settings: StoreSettings;
 	readonly chargeDeadlineMs: number;
+	/** A worker tells the cache of a job's end for so long. */
+	readonly jobMs: number;
 	readonly network: {
 		readonly drop: number;
 		readonly duplicate: number;
@@ -66,6 +68,7 @@ export function drawWeather(prng: Prng): Weather {
 			pollGapMs: 5000,
 			doubt: { pauseMinMs: 10, pauseMaxMs: 800, parkAfterMs: prng.pick([300, 1500, 60_000]), parkedPauseMs: 1500 },
 		},
+		jobMs: prng.pick([100, 2500]),
 		chargeDeadlineMs: prng.pick([20, 80, 300, 1000]),
 		network: {
 			drop: on(0.5, 0.01, 0.2),
