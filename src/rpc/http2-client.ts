@@ -1,9 +1,10 @@
 // The HTTP/2 carrier's client: one connection to one server, kept alive, and opened again when it is gone.
-import type { ClientHttp2Session } from "node:http2";
 import { connect, type NetConnectOpts, type Socket } from "node:net";
 import { createConnectTransport, Http2SessionManager } from "@connectrpc/connect-node";
 import { formatAddress, parseAddress } from "./address.ts";
 import { type ConnectOptions, messageLimits, type RpcClient } from "./carrier.ts";
+import { lostConnection } from "./lost-connection.ts";
+import { guardSessions } from "./session-guard.ts";
 
 export interface Http2ClientBounds {
 	/** How long opening a connection may take, ms. */
@@ -47,8 +48,8 @@ export function connectHttp2(
 		transport: createConnectTransport({
 			httpVersion: "2",
 			baseUrl,
-			sessionManager: guarded(manager),
-			interceptors: [...interceptors],
+			sessionManager: guardSessions(manager),
+			interceptors: [...interceptors, lostConnection],
 			acceptCompression: [],
 			...messageLimits,
 		}),
@@ -62,26 +63,4 @@ function openSocket(target: NetConnectOpts, timeoutMs: number): Socket {
 	socket.once("connect", () => clearTimeout(timer));
 	socket.once("close", () => clearTimeout(timer));
 	return socket;
-}
-
-/**
- * A session that is destroyed with an error reports it only once its socket has closed. When GOAWAY came on an idle
- * connection and a call was made before that, the manager no longer listens, and the error would end the process
- * (connect-es #1768). A listener of our own stays on each session; what it hears the manager has heard or does not need.
- */
-function guarded(manager: Http2SessionManager) {
-	const heard = new WeakSet<ClientHttp2Session>();
-	return {
-		authority: manager.authority,
-		async request(...call: Parameters<Http2SessionManager["request"]>) {
-			const stream = await manager.request(...call);
-			const { session } = stream;
-			if (session && !heard.has(session as ClientHttp2Session)) {
-				heard.add(session as ClientHttp2Session);
-				session.on("error", () => {});
-			}
-			return stream;
-		},
-		notifyResponseByteRead: manager.notifyResponseByteRead.bind(manager),
-	};
 }
