@@ -50,11 +50,11 @@ export async function serveCache(
 		warmUpBounds,
 		fail,
 		async openStore() {
+			await mkdir(settings.dataDir, { recursive: true });
 			if (settings.store === "memory") {
 				log.warn("payments are kept in memory: nothing survives this process");
 				return createStore(createMemoryRows(), settings, { clock });
 			}
-			await mkdir(settings.dataDir, { recursive: true });
 			const { openSqliteRows } = await import("./store/sqlite/rows.ts");
 			return createStore(await openSqliteRows(settings.dataDir), settings, { clock });
 		},
