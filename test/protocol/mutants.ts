@@ -8,6 +8,7 @@ import type { ChargeAnswer } from "../../src/consumer/ports.ts";
 import * as life from "../../src/payment/life.ts";
 import type { DiskMutant } from "./disk.ts";
 import type { Heard } from "./processors.ts";
+import type { Weather } from "./weather.ts";
 
 export interface Mutant {
 	readonly rules?: Partial<Pick<typeof life, "pin" | "release" | "settle" | "resolve">>;
@@ -20,6 +21,8 @@ export interface Mutant {
 	readonly crossesOver?: true;
 	/** Jobs are delivered to a second consumer too, under the same token. */
 	readonly mirrors?: true;
+	/** The weather in which it shows most often: it needs several faults at once. */
+	readonly favour?: (drawn: Weather) => Weather;
 	/** Only a promise made too early, or a flag without a reason, shows it: no payment is lost or charged twice. */
 	readonly harmless?: true;
 }
@@ -104,6 +107,13 @@ const absentIsProof: typeof nextCharge = (job, state, event: ChargeEvent, mayRep
 	return nextCharge(job, state, event, mayRepeat);
 };
 
+/** An attempt without an answer is repeated at once, without an attempt of its own on disk. */
+const repeatsUnderOneLease: typeof nextCharge = (job, state, event: ChargeEvent, mayRepeat) => {
+	if (state.at === "charging" && event.on === "charge" && event.answer.kind === "unknown")
+		return { state, effect: { do: "charge", pin: state.pin } };
+	return nextCharge(job, state, event, mayRepeat);
+};
+
 function unpinned(payment: life.Payment): life.Payment {
 	const { pin: _, dueAtMs: __, doubtSinceMs: ___, ...rest } = payment;
 	return { ...rest, state: "accepted", openAttempt: 0 };
@@ -131,7 +141,19 @@ export const mutants: Readonly<Record<string, Mutant>> = {
 	"answers leave before the sync": { ...sound, disk: { syncLies: true } },
 	"a POST leaves before its pin is committed": { ...sound, store: pinsEarly, rules: { pin: datedByAcceptance } },
 	"a release by a worker past its lease is accepted": { ...sound, store: unfenced("release") },
-	"a pin by a worker past its lease is accepted": { ...sound, store: unfenced("pin") },
+	"a pin by a worker past its lease is accepted": {
+		...sound,
+		store: unfenced("pin"),
+		favour: (drawn) => ({
+			...drawn,
+			workers: 3,
+			settings: { ...drawn.settings, leaseMs: 150, inFlightMax: 64 },
+			chargeDeadlineMs: 1000,
+			delaysMs: [0, 30, 150],
+			atStep: { crash: 0, stop: 0.2 },
+			looksAtLease: 0,
+		}),
+	},
 	"tokens repeat after a restart": { ...sound, disk: { bootStays: true } },
 	"an unknown outcome lifts the pin": {
 		...sound,
@@ -156,6 +178,14 @@ export const mutants: Readonly<Record<string, Mutant>> = {
 	},
 	"a 404 after a time-out is taken for proof": { ...sound, nextCharge: absentIsProof },
 	"a 500 with a body, a 502, 503 or 504 is taken for proof": { ...sound, answerOf: take500ForProof },
+	"a second POST leaves under one lease": { ...sound, nextCharge: repeatsUnderOneLease },
+	"a lease given back without a word on its attempt lifts the pin": {
+		...sound,
+		rules: {
+			release: (payment, token, result, moment, policy) =>
+				life.release(payment, token, result === "none" ? "not_charged" : result, moment, policy),
+		},
+	},
 	"a cut answer is taken for proof": { ...sound, answerOf: takeCutForProof },
 	"requestedAt is renewed under the same pin": {
 		...sound,

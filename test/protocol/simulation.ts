@@ -38,7 +38,8 @@ export async function simulate(seed: number, options: SimulationOptions = {}): P
 	const { mutant = sound, strict = true, traced = false } = options;
 	const world = createWorld(seed, traced);
 	const { prng } = world;
-	const weather = drawWeather(prng);
+	const drawn = drawWeather(prng);
+	const weather = mutant.favour ? mutant.favour(drawn) : drawn;
 	const network = createNetwork(world, weather);
 	const disk = createDisk(world, weather, mutant.disk);
 	let charging: Record<Processor, SimulatedProcessor> | undefined;

@@ -39,6 +39,8 @@ export interface Weather {
 	};
 	/** Probabilities at each step of a job: the worker ends, or is stopped for a while, right before it. */
 	readonly atStep: { readonly crash: number; readonly stop: number };
+	/** How likely a worker looks at its lease's end before it pins and sends. */
+	readonly looksAtLease: number;
 	/** Of each charge and each read-back: how likely the processor misbehaves. */
 	readonly misbehave: number;
 	readonly delaysMs: readonly number[];
@@ -88,7 +90,8 @@ export function drawWeather(prng: Prng): Weather {
 			sessionEnd: every(0.1, 300, 2000),
 			person: every(0.5, 200, 1000),
 		},
-		atStep: { crash: on(0.3, 0.002, 0.03), stop: on(0.3, 0.005, 0.06) },
+		atStep: { crash: on(0.3, 0.002, 0.03), stop: on(0.4, 0.01, 0.25) },
+		looksAtLease: 0.7,
 		misbehave: on(0.5, 0.05, 0.5),
 		delaysMs: prng.pick([
 			[0, 5],

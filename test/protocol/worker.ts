@@ -48,7 +48,7 @@ export function createWorker(name: string, ports: WorkerPorts): Worker & { take(
 	let stream = 0;
 	let leave = (): void => {};
 	let cancelSilence = (): void => {};
-	const looksAtLease = prng.chance(0.7);
+	const looksAtLease = prng.chance(weather.looksAtLease);
 	const machineIsSound = mutant.startCharge === sound.startCharge && mutant.nextCharge === sound.nextCharge;
 	const driver = machineIsSound && prng.chance(0.5) ? driveForReal : drive;
 
