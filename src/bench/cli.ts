@@ -1,6 +1,6 @@
 // The bench's command line: which scenario, with which settings, against what.
 import { join } from "node:path";
-import { Command, InvalidArgumentError, Option } from "commander";
+import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import type { Spacing } from "./arrivals.ts";
 import type { Terminal } from "./live.ts";
 import { verdict } from "./report.ts";
@@ -45,6 +45,8 @@ export async function bench(args: readonly string[], out: Terminal, signal: Abor
 			"Drives a payment relay with a load, audits it against both processors while it runs, and afterwards looks up every payment by id. Without --url it starts the relay of this project, with simulated processors, on free ports and in a folder of its own.",
 		)
 		.showHelpAfterError("(--help lists every option)")
+		.exitOverride()
+		.configureOutput({ writeOut: (text) => void out.write(text), writeErr: (text) => void out.write(text) })
 		.addHelpText(
 			"after",
 			`\nExit status: 0 every promise kept, ${exitBroken} a promise broken, ${exitTrouble} the bench could not do its work.\nEach scenario has options of its own: bench <scenario> --help.`,
@@ -120,7 +122,13 @@ export async function bench(args: readonly string[], out: Terminal, signal: Abor
 		.option("--counts <list>", "settled payments at which it is measured", countList, [10_000])
 		.option("--queries <n>", "summaries asked at each", whole, 1_000);
 
-	await program.parseAsync([...args], { from: "user" });
+	try {
+		await program.parseAsync([...args], { from: "user" });
+	} catch (error) {
+		// Help was given, or a wrong argument told of: commander has written what there is to say.
+		if (!(error instanceof CommanderError)) throw error;
+		return error.exitCode === 0 ? 0 : exitTrouble;
+	}
 	return status;
 }
 

@@ -84,6 +84,11 @@ function rowsOf(result: RunResult): Row[] {
 		const value = `${(repeats * 100).toFixed(1)} % of the charges in further posts, ${reads} read-backs`;
 		rows.push({ label: "asked of the processors", value });
 	}
+	for (const [name, { health }] of Object.entries(result.simulators)) {
+		const gap =
+			health.minAskedIntervalMs === null ? "" : `, ${Math.floor(health.minAskedIntervalMs)} ms apart at least`;
+		rows.push({ label: `health of ${name}`, value: `asked ${health.asked} times${gap}` });
+	}
 	rows.push(...metricRows(result.relayMetrics));
 	if (result.cpuUsPerPayment !== undefined)
 		rows.push({ label: "CPU of the relay", value: `${result.cpuUsPerPayment.toFixed(0)} µs a payment` });

@@ -5,7 +5,7 @@ import { processors } from "../payment/payment.ts";
 import type { Amounts } from "./amounts.ts";
 import { type Audit, readProcessors } from "./audit.ts";
 import { auditById, faultsOf, type IdAudit } from "./audit-by-id.ts";
-import { type AuditPlan, runBeside, type Sample } from "./beside.ts";
+import { type AuditPlan, runBeside, type Sample, wait } from "./beside.ts";
 import { type Books, countOf } from "./books.ts";
 import { createDriver } from "./driver.ts";
 import { createIds } from "./ids.ts";
@@ -75,6 +75,8 @@ export interface RunResult {
 	readonly violations: readonly string[];
 }
 
+const insistMax = 20;
+const insistPauseMs = 500;
 const finalWindows = 16;
 /** The public script takes its totals from the last 70 s of a run of 60 s. */
 const beforeStartMs = 10_000;
@@ -108,7 +110,10 @@ export async function run(target: Target, plan: RunPlan, out: Terminal, signal: 
 	const benchCpu = process.cpuUsage(cpuBefore);
 	const endedWallMs = Date.now();
 	target.timed = () => {};
-	const booksAtEnd = await target.relay.books(windowOf(startedWallMs - beforeStartMs, endedWallMs));
+	const booksAtEnd = await insist(
+		() => target.relay.books(windowOf(startedWallMs - beforeStartMs, endedWallMs)),
+		signal,
+	);
 	const beside = await besideRun;
 
 	await Promise.all(processors.map((one) => target.processors[one].set(well)));
@@ -187,6 +192,17 @@ async function prepare(target: Target): Promise<void> {
 	await Promise.all(processors.map((one) => target.processors[one].resetFigures()));
 }
 
+/** Asks again where the relay does not answer, because it may just be starting again. */
+async function insist<T>(ask: () => Promise<T>, signal: AbortSignal): Promise<T> {
+	for (let left = insistMax; ; left--) {
+		try {
+			return await ask();
+		} catch (error) {
+			if (left === 0 || !(await wait(insistPauseMs, signal))) throw error;
+		}
+	}
+}
+
 async function simulatorFigures(target: Target): Promise<Record<string, ProcessorFigures>> {
 	const found = await Promise.all(
 		processors.map(async (one) => [one, await target.processors[one].figures()] as const),
@@ -195,11 +211,12 @@ async function simulatorFigures(target: Target): Promise<Record<string, Processo
 }
 
 function impatience(simulators: Readonly<Record<string, ProcessorFigures>>): string[] {
-	return Object.entries(simulators).flatMap(([name, { health }]) =>
-		health.minAskedIntervalMs !== null && health.minAskedIntervalMs < healthGapMinMs
-			? [`${name}: asked for its health twice within ${Math.round(health.minAskedIntervalMs)} ms`]
-			: [],
-	);
+	return Object.entries(simulators).flatMap(([name, { health }]) => [
+		...(health.minAskedIntervalMs !== null && health.minAskedIntervalMs < healthGapMinMs
+			? [`${name}: asked for its health twice within ${Math.floor(health.minAskedIntervalMs)} ms`]
+			: []),
+		...(health.refused > 0 ? [`${name}: refused to tell its health ${health.refused} times (429)`] : []),
+	]);
 }
 
 function outcomesOf(count: number, of: (n: number) => string, outcome: string): number {

@@ -29,8 +29,9 @@ export async function waitUntilDrained(
 	const elapsedMs = (): number => performance.now() - startedMs;
 	let agreed: { readonly books: Books; readonly sinceMs: number } | undefined;
 	for (;;) {
-		const relay = await target.relay.books();
-		const agree = countOf(relay) >= accepted && sameBooks(relay, await readProcessors(target));
+		// A relay that is just being started again does not answer, and is waited for like one that is busy.
+		const relay = await target.relay.books().catch(() => undefined);
+		const agree = relay && countOf(relay) >= accepted && sameBooks(relay, await readProcessors(target));
 		if (!agree) agreed = undefined;
 		else if (!agreed || !sameBooks(agreed.books, relay)) agreed = { books: relay, sinceMs: elapsedMs() };
 		if (agreed && (unclear === 0 || elapsedMs() - agreed.sinceMs >= restMs))

@@ -74,6 +74,16 @@ describe.concurrent("driving a relay", () => {
 		expect(result.figures.map(({ unit }: { unit: string }) => unit)).toEqual(["ms", "ms"]);
 	});
 
+	test("a wrong option is told of, and is no broken promise; help is no trouble at all", async () => {
+		const written: string[] = [];
+		const out = { write: (text: string) => void written.push(text) };
+		const signal = new AbortController().signal;
+		expect(await bench(["steady", "--rate", "-3"], out, signal)).toBe(exitTrouble);
+		expect(written.join("")).toContain("Expected a number above 0");
+		expect(await bench(["preview", "--help"], out, signal)).toBe(0);
+		expect(written.join("")).toContain("the public challenge's preview run");
+	});
+
 	test("what cannot be reached is the bench's trouble, and no broken promise", async () => {
 		const out = { write: () => {} };
 		const args = ["steady", "--url", "http://127.0.0.1:1", "--out", folder];

@@ -25,7 +25,17 @@ export const ladder: Scenario<LadderOptions> = async (bench, options) => {
 	const { seed, connections, spacing } = bench.options;
 	const runs: RunResult[] = [];
 	const lines: string[][] = [
-		["payments/s", "accepted/s", "p50 ms", "p99 ms", "p99.9 ms", "max ms", "CPU µs/payment", "borne"],
+		[
+			"payments/s",
+			"accepted/s",
+			"p50 ms",
+			"p99 ms",
+			"p99.9 ms",
+			"max ms",
+			"sent late p99 ms",
+			"CPU µs/payment",
+			"borne",
+		],
 	];
 
 	async function bears(rate: number): Promise<boolean> {
@@ -44,7 +54,7 @@ export const ladder: Scenario<LadderOptions> = async (bench, options) => {
 		lines.push([
 			String(rate),
 			(result.counts.accepted / (result.loadMs / 1000)).toFixed(0),
-			...[p50, p99, p999, max].map((ms) => ms.toFixed(2)),
+			...[p50, p99, p999, max, result.lateness.p99].map((ms) => ms.toFixed(2)),
 			result.cpuUsPerPayment?.toFixed(0) ?? "-",
 			borne ? "yes" : "no",
 		]);
