@@ -139,6 +139,7 @@ const table = {
 	),
 	processorDefaultFee: setting("PROCESSOR_DEFAULT_FEE", fee(), 0.05, "of the amount", "what the cheaper one takes"),
 	processorFallbackFee: setting("PROCESSOR_FALLBACK_FEE", fee(), 0.15, "of the amount", "what the dearer one takes"),
+	processorHost: setting("PROCESSOR_HOST", text(), "127.0.0.1", "address", "where the simulators listen"),
 	processorDefaultPort: setting("PROCESSOR_DEFAULT_PORT", integer(0, 65535), 8001, "port", "of the simulator"),
 	processorFallbackPort: setting("PROCESSOR_FALLBACK_PORT", integer(0, 65535), 8002, "port", "of the simulator"),
 	processorToken: setting("PROCESSOR_TOKEN", text(), "123", "", "the simulators' first admin token"),

@@ -96,8 +96,9 @@ function startProcessor(name: Processor): Start {
 		const { serveProcessor } = await import("./processor/serve.ts");
 		const fee = name === "default" ? settings.processorDefaultFee : settings.processorFallbackFee;
 		const port = name === "default" ? settings.processorDefaultPort : settings.processorFallbackPort;
-		const served = await serveProcessor({ name, port, feeRate: String(fee), token: settings.processorToken });
-		return { address: `http://127.0.0.1:${served.port}  (simulated)`, close: served.close };
+		const { processorHost: host, processorToken: token } = settings;
+		const served = await serveProcessor({ name, host, port, feeRate: String(fee), token });
+		return { address: `http://${host}:${served.port}  (simulated)`, close: served.close };
 	};
 }
 
