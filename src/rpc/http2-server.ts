@@ -7,7 +7,7 @@ import {
 	constants as h2,
 	type ServerHttp2Session,
 } from "node:http2";
-import type { AddressInfo } from "node:net";
+import { type AddressInfo, Server, type Socket } from "node:net";
 import { universalRequestFromNodeRequest, universalResponseToNodeResponse } from "@connectrpc/connect-node";
 import { type Address, formatAddress, parseAddress } from "./address.ts";
 import { createDispatch, type Dispatch, type RpcServer, type ServeOptions } from "./carrier.ts";
@@ -52,28 +52,55 @@ export const http2Limits: Http2Limits = {
 	keepAliveMs: 20_000,
 };
 
+/**
+ * Deno's client aborts its whole process on a GOAWAY that finds streams closed (denoland/deno#36788), and its server cuts
+ * the last answers when a session closes. There a closing server refuses new calls and ends the sockets after the last.
+ */
+const announcesEnd = !("Deno" in globalThis);
+/** There a stream says that it is closed before its last bytes have left; so long they are given, ms. */
+const flushMs = 20;
+
 export async function serveHttp2(options: ServeOptions, limits: Http2Limits = http2Limits): Promise<RpcServer> {
 	const { clock, onFault } = options;
 	const dispatch = createDispatch(options);
 	const sessions = new Set<ServerHttp2Session>();
+	const sockets = new Set<Socket>();
 	const servers: Http2Server[] = [];
 	let closing = false;
+	let underWay = 0;
+	let idle = () => {};
 
 	function onSession(session: ServerHttp2Session): void {
 		sessions.add(session);
 		session.on("close", () => sessions.delete(session));
 		session.on("error", (error) => onFault(error, "a connection failed"));
-		if (closing) session.close();
+		if (closing && announcesEnd) session.close();
+	}
+
+	function onSocket(socket: Socket): void {
+		sockets.add(socket);
+		socket.on("close", () => sockets.delete(socket));
+	}
+
+	function onRequest(request: Http2ServerRequest, response: Http2ServerResponse): void {
+		if (closing && !announcesEnd) {
+			refuse(response, 503);
+			return;
+		}
+		underWay++;
+		response.once("close", () => {
+			if (--underWay === 0) idle();
+		});
+		answer(dispatch, request, response, onFault);
 	}
 
 	async function listen(text: string): Promise<string> {
 		const address = parseAddress(text);
-		const server = createServer(sessionOptions(limits), (request, response) =>
-			answer(dispatch, request, response, onFault),
-		);
+		const server = createServer(sessionOptions(limits), onRequest);
 		// Counted by each listener, as Node has it.
 		(server as unknown as { maxConnections: number }).maxConnections = limits.connectionsMax;
 		server.on("session", onSession);
+		server.on("connection", onSocket);
 		if ("path" in address) await removeStaleSocket(address.path);
 		await new Promise<void>((resolve, reject) => {
 			server.once("error", reject);
@@ -106,11 +133,21 @@ export async function serveHttp2(options: ServeOptions, limits: Http2Limits = ht
 	async function close(graceMs: number): Promise<void> {
 		closing = true;
 		cancelKeepAlive();
-		const closed = servers.map((server) => new Promise<void>((resolve) => server.close(() => resolve())));
-		// Sends GOAWAY; the streams under way go on.
-		for (const session of sessions) session.close();
+		const closed = servers.map((server) => new Promise<void>((resolve) => stopAccepting(server, resolve)));
+		if (announcesEnd) {
+			// Sends GOAWAY; the streams under way go on.
+			for (const session of sessions) session.close();
+		} else {
+			idle = () => {
+				clock.after(flushMs, () => {
+					for (const socket of sockets) socket.end();
+				});
+			};
+			if (underWay === 0) idle();
+		}
 		const cancelCut = clock.after(graceMs, () => {
-			for (const session of sessions) session.destroy();
+			if (announcesEnd) for (const session of sessions) session.destroy();
+			else for (const socket of sockets) socket.destroy();
 		});
 		await Promise.all(closed);
 		cancelCut();
@@ -124,6 +161,12 @@ export async function serveHttp2(options: ServeOptions, limits: Http2Limits = ht
 		await close(0);
 		throw error;
 	}
+}
+
+/** The method of the HTTP/2 server closes its sessions too. */
+function stopAccepting(server: Http2Server, done: () => void): void {
+	if (announcesEnd) server.close(done);
+	else Server.prototype.close.call(server as unknown as Server, done);
 }
 
 function sessionOptions(limits: Http2Limits) {
