@@ -3,6 +3,7 @@
 // node bench/batch-stream.ts [callers] [seconds] [--no-validation]: so many callers, each with one call under way.
 import { fork } from "node:child_process";
 import { randomUUID } from "node:crypto";
+import { rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { create } from "@bufbuild/protobuf";
@@ -40,7 +41,8 @@ async function serve(address: string, validated: boolean): Promise<void> {
 }
 
 async function drive(callers: number, seconds: number, validated: boolean): Promise<void> {
-	const address = `unix:${join(tmpdir(), `batch-stream-${process.pid}.sock`)}`;
+	const path = join(tmpdir(), `batch-stream-${process.pid}.sock`);
+	const address = `unix:${path}`;
 	const server = fork(import.meta.filename, [address, validated ? "validated" : "plain"]);
 	const told = () =>
 		new Promise<NodeJS.CpuUsage>((resolve) => server.once("message", (message) => resolve(message as never)));
@@ -78,6 +80,7 @@ async function drive(callers: number, seconds: number, validated: boolean): Prom
 	await Promise.all(running);
 	await client.close(1000);
 	server.disconnect();
+	rmSync(path, { force: true });
 
 	const done = to.calls - from.calls;
 	const cpuUs = (side: "server" | "client") => to[side].user + to[side].system - from[side].user - from[side].system;
