@@ -1,6 +1,6 @@
 // Durability by observation: what the kernel was asked before "202" left, and what callers hear when the disk fails.
 import { join } from "node:path";
-import { expect } from "vitest";
+import { expect, onTestFinished } from "vitest";
 import { report, testWith } from "./conditions.ts";
 import { type Lab, startLab } from "./lab.ts";
 import { newPayment, type Posted, post, postAll, tally } from "./load.ts";
@@ -75,7 +75,8 @@ test(`${callers} concurrent posts share commits: at most one sync for eight`, { 
 test("when the disk fails to sync, callers hear 503, the cache ends and comes back, and nothing acknowledged is lost", {
 	timeout: 90_000,
 }, async () => {
-	const lab = await startLab({ settings });
+	// Sooner than a cache can be back: until then the api repeats what it cannot tell the outcome of.
+	const lab = await startLab({ settings: { ...settings, ACCEPT_DEADLINE_MS: "200" } });
 	const before = await postAll(lab.relay.url, 200);
 	const cache = await lab.relay.pid("cache");
 	const fault = "inject=fdatasync,fsync:error=EIO";
@@ -87,19 +88,25 @@ test("when the disk fails to sync, callers hear 503, the cache ends and comes ba
 		const [pid] = lab.relay.pids("cache");
 		return pid !== undefined && pid !== cache;
 	});
-	await lab.relay.ready();
-	const after = await postAll(lab.relay.url, 200);
+	const after = [newPayment()];
+	await until("an acknowledgement", 10_000, async () => {
+		await post(lab.relay.url, after[0] as Posted);
+		return after[0]?.told === "acknowledged";
+	});
+	after.push(...(await postAll(lab.relay.url, 200)));
 	await lab.drained();
-	const { findings } = await lab.audit([...before, ...during, ...after]);
+	const { findings, acknowledged } = await lab.audit([...before, ...during, ...after]);
 	expect(findings).toEqual([]);
-	expect(tally(before)).toBe("200 posted: 200 acknowledged 202");
-	expect(tally(after)).toBe("200 posted: 200 acknowledged 202");
+	expect(acknowledged).toBeGreaterThan(200);
 });
 
 /** Nothing is committed but what is posted: the consumer stands still. */
 async function quietLab(): Promise<Lab> {
 	const lab = await startLab({ settings: { ...settings, LEASE_MS: "600000" } });
-	signal(await lab.relay.pid("consumer"), "SIGSTOP");
+	const consumer = await lab.relay.pid("consumer");
+	signal(consumer, "SIGSTOP");
+	// It is to stop with the others, before the world of the test does.
+	onTestFinished(() => signal(consumer, "SIGCONT"));
 	await postAll(lab.relay.url, 20, 1);
 	return lab;
 }

@@ -81,7 +81,6 @@ export async function spawnRelay(options: RelayOptions = {}): Promise<Relay> {
 		PROCESSOR_DEFAULT_PORT: String(defaultPort),
 		PROCESSOR_FALLBACK_PORT: String(fallbackPort),
 		DATA_DIR: join(folder, "data"),
-		...(process.env.TMP_STORE ? { STORE: process.env.TMP_STORE } : {}),
 		...options.settings,
 	};
 	const [program, ...args] = [...(options.prefix ?? []), ...(options.command ?? [...runtimeCommand, mainModule])];
