@@ -8,8 +8,8 @@ import {
 } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
 import { getRequestListener, RequestError } from "@hono/node-server";
+import { removeStaleSocket } from "../rpc/stale-socket.ts";
 import { type Problem, problemBody, problemResponse, problemStatus } from "./problem.ts";
-import { removeStaleSocket } from "./stale-socket.ts";
 
 /** Where to listen: a port, which several processes may share, or the path of a unix socket. */
 export type Listen = { readonly port: number; readonly host: string } | { readonly path: string };

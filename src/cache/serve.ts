@@ -76,7 +76,7 @@ export async function serveCache(
 				interceptors,
 				addresses: settings.addresses,
 				clock,
-				onFault: (error, what) => log.warn({ err: error }, what),
+				onFault: (error, what) => log.debug({ err: error }, what),
 			});
 			return {
 				address: server.addresses.join("  "),

@@ -79,7 +79,7 @@ export interface BatchClientOptions<Item, Outcome, I extends DescMessage, O exte
 	/** Uniform in [0, 1). */
 	readonly random: () => number;
 	readonly bounds?: Partial<BatchBounds>;
-	/** Told why a stream broke; the client goes on by itself. */
+	/** Told once each time that the server is gone, and why; the client goes on by itself. */
 	readonly onBreak?: (error: ConnectError) => void;
 }
 
@@ -308,8 +308,10 @@ export function createBatchClient<Item, Outcome, I extends DescMessage, O extend
 			if (stopped.signal.aborted) return;
 			streamsBroken++;
 			lastError = error;
-			downSinceMs ??= clock.monotonic();
-			onBreak?.(error);
+			if (downSinceMs === undefined) {
+				downSinceMs = clock.monotonic();
+				onBreak?.(error);
+			}
 			const boundMs = Math.min(bounds.backoffMaxMs, bounds.backoffMinMs * 2 ** failures++);
 			await clock.sleep(random() * boundMs, stopped.signal).catch(() => {});
 		}

@@ -35,8 +35,14 @@ function meantForCallers(error: unknown, signal: AbortSignal): ConnectError | un
 	const aborted = signal.aborted && (error === signal.reason || isNamed(error, "AbortError"));
 	if (aborted && signal.reason instanceof ConnectError) return signal.reason;
 	if (isNamed(error, "TimeoutError")) return new ConnectError("the deadline has passed", Code.DeadlineExceeded);
-	if (aborted) return new ConnectError("the call was canceled", Code.Canceled);
+	if (aborted || isCut(error)) return new ConnectError("the call was canceled", Code.Canceled);
 	return undefined;
+}
+
+/** Node's words for a request whose caller has gone in the middle of it. */
+function isCut(error: unknown): boolean {
+	const { code } = (error ?? {}) as NodeJS.ErrnoException;
+	return code === "ERR_STREAM_PREMATURE_CLOSE" || code === "ECONNRESET";
 }
 
 function isNamed(error: unknown, name: string): boolean {

@@ -1,16 +1,10 @@
 // The HTTP/2 carrier's own life: restarts, GOAWAY, closing within its bound, hostile peers, socket files.
 import { mkdtemp, rm, stat, writeFile } from "node:fs/promises";
-import {
-	type ClientHttp2Stream,
-	connect as connectHttp2Raw,
-	createServer as createHttp2Server,
-	type ServerHttp2Session,
-} from "node:http2";
+import { connect as connectHttp2Raw } from "node:http2";
 import { type AddressInfo, createServer as createNetServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Code, createClient } from "@connectrpc/connect";
-import { Http2SessionManager } from "@connectrpc/connect-node";
 import { afterEach, expect, test } from "vitest";
 import { systemClock } from "../../src/clock.ts";
 import { QueueService } from "../../src/gen/payrelay/v1/queue_service_pb.ts";
@@ -19,7 +13,6 @@ import { enqueueBatches } from "../../src/rpc/batch-methods.ts";
 import type { Routes, RpcServer } from "../../src/rpc/carrier.ts";
 import { connectHttp2 } from "../../src/rpc/http2-client.ts";
 import { type Http2Limits, http2Limits, serveHttp2 } from "../../src/rpc/http2-server.ts";
-import { guardSessions } from "../../src/rpc/session-guard.ts";
 import { acceptAll, batchRoutes, createHeld, payment } from "./batch-lab.ts";
 import { failure } from "./carrier-contract.ts";
 import { createCarrierLab } from "./carrier-service.ts";
@@ -138,40 +131,6 @@ test("clients that hold their calls open for ever hold up closing no longer than
 	await server.close(50);
 	for (const error of await Promise.all(calls)) expect(error.code).toBe(Code.Unavailable);
 });
-
-// Deno's own HTTP/2 library may abort the process on this very frame (denoland/deno#36788); no code of ours can hinder it.
-test.skipIf("Deno" in globalThis)(
-	"GOAWAY on an idle connection, and a call before its socket has closed, end neither the client nor the call",
-	async () => {
-		const uncaught: unknown[] = [];
-		const note = (error: unknown) => uncaught.push(error);
-		process.on("uncaughtException", note);
-		undo.push(() => process.off("uncaughtException", note));
-		const peer = createHttp2Server({}, (_, response) => response.end());
-		await new Promise<void>((resolve) => peer.listen(0, "127.0.0.1", resolve));
-		undo.push(() => peer.close());
-		const sessions: ServerHttp2Session[] = [];
-		peer.on("session", (session) => sessions.push(session));
-		const manager = new Http2SessionManager(`http://127.0.0.1:${(peer.address() as AddressInfo).port}`);
-		const guarded = guardSessions(manager);
-		undo.push(() => manager.abort());
-		async function call(): Promise<ClientHttp2Stream> {
-			const stream = await guarded.request("GET", "/", {}, {});
-			await new Promise((resolve) => stream.resume().once("close", resolve));
-			return stream;
-		}
-		const first = await guarded.request("GET", "/", {}, {});
-		const session = first.session!;
-		await new Promise((resolve) => first.resume().once("close", resolve));
-		const gone = new Promise((resolve) => session.once("close", resolve));
-		const second = new Promise<ClientHttp2Stream>((resolve) => session.once("goaway", () => resolve(call())));
-		sessions[0]!.goaway(0);
-		expect((await second).rstCode).toBe(0);
-		await gone;
-		await new Promise((resolve) => setImmediate(resolve));
-		expect(uncaught).toEqual([]);
-	},
-);
 
 test("a request without an authority, or with a wrong one, is refused and harms nobody", async () => {
 	const server = await serve(createCarrierLab().routes);
