@@ -203,7 +203,8 @@ export function createEngine(
 			const expiresAtMs = leaseEnd();
 			return tokens.filter((token) => {
 				const lease = leases.ofToken(token);
-				if (lease?.session !== session) return true;
+				// One that waits for its consumer since a restart is kept for it: the token says who that is.
+				if (lease?.session !== session && lease?.session !== "") return true;
 				lease.expiresAtMs = expiresAtMs;
 				return false;
 			});
