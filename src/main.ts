@@ -141,6 +141,7 @@ async function runAll(settings: Settings): Promise<void> {
 	});
 	process.on("SIGTERM", supervisor.stop);
 	process.on("SIGINT", supervisor.stop);
+	if (process.env[supervisedVariable] === "1") process.stdin.on("end", supervisor.stop).resume();
 	const ready = supervisor.ready.then(
 		() => process.stdout.write(`\nPOST payments to http://127.0.0.1:${settings.port}/payments\n`),
 		() => {

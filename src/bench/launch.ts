@@ -7,6 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { selfCommand } from "../runtime.ts";
+import { supervisedVariable } from "../service-process.ts";
 
 export interface Launched {
 	readonly url: string;
@@ -45,6 +46,8 @@ export async function launch(options: LaunchOptions, signal: AbortSignal): Promi
 			HOST: "127.0.0.1",
 			DATA_DIR: dataDir,
 			...env,
+			// Its standard input ends with the bench, however that ends.
+			[supervisedVariable]: "1",
 			PORT: String(port),
 			RPC_ADDR: `127.0.0.1:${rpcPort}`,
 			PROCESSOR_DEFAULT_URL: defaultUrl ?? "",
@@ -52,7 +55,7 @@ export async function launch(options: LaunchOptions, signal: AbortSignal): Promi
 			PROCESSOR_DEFAULT_PORT: String(defaultPort),
 			PROCESSOR_FALLBACK_PORT: String(fallbackPort),
 		},
-		stdio: ["ignore", "pipe", "pipe"],
+		stdio: ["pipe", "pipe", "pipe"],
 	});
 	const log = createWriteStream(logPath);
 	child.stdout.pipe(log, { end: false });

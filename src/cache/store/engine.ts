@@ -11,6 +11,7 @@ import type { Row, Rows } from "./rows.ts";
 import type {
 	EnqueueOutcome,
 	Figures,
+	Health,
 	Job,
 	LeaseKey,
 	LeaseKind,
@@ -31,6 +32,8 @@ export type LifeRules = Pick<typeof life, "pin" | "release" | "settle" | "resolv
 
 export type Engine = ReturnType<typeof createEngine>;
 
+/** A poll whose answer is not reported by then has been given up by its consumer, ms. */
+const pollAnswerMaxMs = 6_000;
 /** How many rows one look for work reads at most. */
 const scanMax = 256;
 
@@ -349,9 +352,16 @@ export function createEngine(
 		claimPoll(processor: Processor): { granted: boolean; nextMs: number } {
 			const waitMs = nextPollMs[processor] - clock.monotonic();
 			if (waitMs > 0) return { granted: false, nextMs: Math.ceil(waitMs) };
-			nextPollMs[processor] = clock.monotonic() + settings.pollGapMs;
+			nextPollMs[processor] = clock.monotonic() + settings.pollGapMs + pollAnswerMaxMs;
 			rows.savePollAtMs(processor, clock.now());
 			return { granted: true, nextMs: settings.pollGapMs };
+		},
+
+		/** The gap to the next poll counts from the answer: who knows when the processor counted the question. */
+		saveHealth(health: Health): void {
+			nextPollMs[health.processor] = clock.monotonic() + settings.pollGapMs;
+			rows.savePollAtMs(health.processor, clock.now());
+			rows.saveHealth(health);
 		},
 
 		figures(): Omit<Figures, "commits"> {

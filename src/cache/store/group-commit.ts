@@ -128,7 +128,7 @@ export function createStore(rows: Rows, settings: StoreSettings, options: StoreO
 			return purge;
 		},
 		claimPoll: (processor: Processor) => change((engine) => engine.claimPoll(processor), true),
-		saveHealth: (health: Health) => change(() => rows.saveHealth(health), false),
+		saveHealth: (health: Health) => change((engine) => engine.saveHealth(health), false),
 		health: () => read(() => rows.health()),
 		figures: () => read(() => ({ ...engine.figures(), commits })),
 		subscribe(wake) {

@@ -2,37 +2,58 @@
 //
 // SQLite drops everything behind a damaged page of its WAL without a word; a database whose commits end before this
 // mark has lost some that were promised. The mark may lag behind, but is never ahead: it is written after the sync.
-import { closeSync, fdatasyncSync, openSync, readSync, writeSync } from "node:fs";
+import { closeSync, fdatasync, fdatasyncSync, openSync, readSync, writeSync } from "node:fs";
+import { promisify } from "node:util";
+import { Refusal } from "../../../refusal.ts";
 
+/** One sector holds it, so that a loss of power leaves the old mark or the new one. */
 const length = 32;
 
 export interface HighWater {
-	/** 0 where there is no mark that can be read. */
-	read(): number;
+	/** As it was when opened; 0 where there was no mark. */
+	readonly found: number;
 	write(commit: number): void;
+	/** Makes the mark itself safe: it protects from the damage of what was written before. */
+	sync(): Promise<void>;
 	close(): void;
 }
 
-/** Opens the mark, or makes it. */
+/** Opens the mark, or makes it. Throws a Refusal where it cannot be read. */
 export function openHighWater(path: string): HighWater {
 	const fd = openMark(path);
-	return {
-		read() {
-			const bytes = new Uint8Array(length);
-			readSync(fd, bytes, 0, length, 0);
-			// Both halves are the same number: a torn write shows.
-			const [, first, second] = /^(\d{15}) (\d{15})\n$/.exec(new TextDecoder().decode(bytes)) ?? [];
-			return first !== undefined && first === second ? Number(first) : 0;
-		},
-		write(commit) {
-			const text = String(commit).padStart(15, "0");
-			writeSync(fd, `${text} ${text}\n`, 0);
-		},
-		close() {
-			fdatasyncSync(fd);
-			closeSync(fd);
-		},
+	const write = (commit: number): void => {
+		const digits = String(commit).padStart(15, "0");
+		writeSync(fd, `${digits} ${digits}\n`, 0);
 	};
+	try {
+		return {
+			found: readMark(fd, path),
+			write,
+			sync: () => promisify(fdatasync)(fd),
+			close() {
+				fdatasyncSync(fd);
+				closeSync(fd);
+			},
+		};
+	} catch (error) {
+		closeSync(fd);
+		throw error;
+	}
+}
+
+function readMark(fd: number, path: string): number {
+	const bytes = new Uint8Array(length + 1);
+	const read = readSync(fd, bytes, 0, bytes.length, 0);
+	if (read === 0) return 0;
+	// Both halves are the same number: a flipped bit shows.
+	const text = new TextDecoder("latin1").decode(bytes.subarray(0, read));
+	const [, first, second] = /^(\d{15}) (\d{15})\n$/.exec(text) ?? [];
+	if (first === undefined || first !== second)
+		throw new Refusal(
+			`${path} is damaged: how many commits were promised cannot be told from it. ` +
+				"Restore it, or remove it to start without this check",
+		);
+	return Number(first);
 }
 
 function openMark(path: string): number {

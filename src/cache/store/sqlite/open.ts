@@ -1,62 +1,55 @@
 // Opens the database of a folder: alone, undamaged, of a version that is known, and with nothing lost of what it promised.
-import { closeSync, fsyncSync, mkdirSync, openSync, statSync } from "node:fs";
-import { join } from "node:path";
+import { closeSync, fsyncSync, mkdirSync, openSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { Refusal } from "../../../refusal.ts";
+import type { Marks } from "../rows.ts";
 import { type HighWater, openHighWater } from "./high-water.ts";
+import { damage, inspect } from "./inspect.ts";
+import { lockFolder } from "./lock.ts";
+import { readMarks } from "./marks.ts";
 import { migrate } from "./schema.ts";
 
 /** Before it, SQLite could corrupt a database when a WAL was reset under several connections. */
 const versionMin = [3, 51, 3] as const;
-/** Every page of a database up to this size is checked at the start, at about 1 ms a MB; larger ones as they are read. */
-const checkedMaxBytes = 64 * 1024 * 1024;
 /** Pages kept in memory, KiB; what is not in it is read from the file system's cache. */
 const cacheKib = 16 * 1024;
-/** Pages after which the WAL is written back: more make rarer, longer pauses. */
-const checkpointPages = 4_000;
+/** The WAL's size on disk after it was written back; in between it grows past the checkpoint's bound by one batch. */
 const walMaxBytes = 64 * 1024 * 1024;
 
 export interface OpenedDatabase {
 	readonly db: DatabaseSync;
+	readonly marks: Marks;
+	/** A descriptor of the WAL, which stays the same file for as long as the database is open. */
 	readonly wal: number;
 	readonly highWater: HighWater;
+	/** Writes the log back into the database and lets go of the folder. */
 	close(): void;
+	/** The same without writing anything back: after a failed sync, what the log's pages hold is not known. */
+	abandon(): void;
 }
 
 /** Throws a Refusal where the folder is in use, or its database is damaged, newer, or has lost commits. */
 export function openDatabase(folder: string): OpenedDatabase {
-	mkdirSync(folder, { recursive: true });
+	checkVersion();
+	makeFolder(folder);
 	const file = join(folder, "payments.db");
-	const lock = openLock(folder);
-	let db: DatabaseSync | undefined;
+	const lock = lockFolder(folder);
 	let highWater: HighWater | undefined;
+	let db: DatabaseSync | undefined;
 	try {
-		db = new DatabaseSync(file);
-		checkVersion(db);
-		configure(db);
-		migrate(db, file);
-		check(db, file);
 		highWater = openHighWater(join(folder, "high-water"));
-		const { commits } = db.prepare("SELECT commits FROM marks").get() as { commits: number };
-		if (commits < highWater.read())
-			throw new Refusal(
-				`${file} has lost commits: it ends at ${commits}, but ${highWater.read()} were promised. ` +
-					"Its write-ahead log is damaged or was removed; restore it, or start on another folder",
-			);
+		inspect(file, highWater.found);
+		db = new DatabaseSync(file);
+		configure(db, file);
+		migrate(db, file);
 		// Starts are counted durably before anything else, as no token may ever repeat.
 		db.exec("PRAGMA synchronous = FULL; UPDATE marks SET boot = boot + 1; PRAGMA synchronous = NORMAL");
-		syncFolder(folder);
+		const marks = readMarks(db, file);
+		highWater.write(marks.commit);
 		const wal = openSync(`${file}-wal`, "r+");
-		const opened = { db, wal, highWater };
-		return {
-			...opened,
-			close() {
-				opened.db.close();
-				closeSync(wal);
-				opened.highWater.close();
-				lock.close();
-			},
-		};
+		syncFolder(folder);
+		return { db, marks, wal, highWater, ...endings(db, file, wal, highWater, lock) };
 	} catch (error) {
 		db?.close();
 		highWater?.close();
@@ -65,36 +58,52 @@ export function openDatabase(folder: string): OpenedDatabase {
 	}
 }
 
-/** The kernel lets go of the lock when its holder ends, however that happens. */
-function openLock(folder: string): DatabaseSync {
-	const lock = new DatabaseSync(join(folder, "lock.db"));
-	try {
-		lock.exec("PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE");
-		return lock;
-	} catch (error) {
+function endings(db: DatabaseSync, file: string, wal: number, highWater: HighWater, lock: { close(): void }) {
+	function letGo(): void {
+		// SQLite's locks are on the database and its index: closing our descriptor of the WAL frees none of them.
+		closeSync(wal);
+		highWater.close();
 		lock.close();
-		if ((error as { errcode?: number }).errcode !== 5) throw error;
-		throw new Refusal(`${folder} is in use by another cache; a store has one owner`);
 	}
+	return {
+		close() {
+			db.close();
+			letGo();
+		},
+		abandon() {
+			// Only the last connection writes back, and one that may only read never does.
+			const last = new DatabaseSync(file, { readOnly: true });
+			last.prepare("SELECT one FROM marks").get();
+			db.close();
+			last.close();
+			letGo();
+		},
+	};
 }
 
-function checkVersion(db: DatabaseSync): void {
+function checkVersion(): void {
+	const db = new DatabaseSync(":memory:");
 	const { version } = db.prepare("SELECT sqlite_version() AS version").get() as { version: string };
+	db.close();
 	const found = version.split(".").map(Number);
-	const older = versionMin.findIndex((part, i) => part !== found[i]);
-	if (older !== -1 && (found[older] ?? 0) < versionMin[older]!)
+	const other = versionMin.findIndex((part, i) => part !== found[i]);
+	if (other !== -1 && (found[other] ?? 0) < versionMin[other]!)
 		throw new Refusal(`SQLite ${version} is too old: ${versionMin.join(".")} is the oldest that keeps its promises`);
 }
 
 /**
- * Commits are made safe by our own fdatasync of the WAL, off the event loop and before the answer (rows.ts), which is
- * what FULL does within the commit. NORMAL leaves to SQLite the syncs around checkpoints and of a restarted WAL's header.
+ * Why NORMAL keeps what FULL promises here. In a WAL, FULL differs from NORMAL by one sync of the log at the end of each
+ * commit (sqlite.org/pragma.html#pragma_synchronous). We make that sync ourselves, off the event loop, before the commit
+ * is spoken of and before the next one begins (rows.ts). What NORMAL leaves to SQLite stays SQLite's: the log is synced
+ * before a checkpoint copies from it, the database before the log is begun anew, and the new log's header before any
+ * frame that relies on it. The log is never replaced while a connection is open, so our descriptor stays on it.
  */
-function configure(db: DatabaseSync): void {
+function configure(db: DatabaseSync, file: string): void {
+	const { journal_mode: mode } = db.prepare("PRAGMA journal_mode = WAL").get() as { journal_mode: string };
+	if (mode !== "wal") throw new Refusal(`${file} cannot have a write-ahead log: is this a network file system?`);
 	db.exec(`
-		PRAGMA journal_mode = WAL;
 		PRAGMA synchronous = NORMAL;
-		PRAGMA wal_autocheckpoint = ${checkpointPages};
+		PRAGMA wal_autocheckpoint = 0;
 		PRAGMA journal_size_limit = ${walMaxBytes};
 		PRAGMA cache_size = -${cacheKib};
 		PRAGMA mmap_size = 0;
@@ -103,22 +112,14 @@ function configure(db: DatabaseSync): void {
 	`);
 }
 
-function check(db: DatabaseSync, file: string): void {
-	if (statSync(file).size > checkedMaxBytes) return;
-	const [found] = Object.values(db.prepare("PRAGMA quick_check(1)").get() ?? {});
-	if (found !== "ok") throw new Refusal(`${file} is damaged: ${found}`);
+/** A new folder's name is in its parent, and is lost with the power unless that is synced. */
+function makeFolder(folder: string): void {
+	const first = mkdirSync(folder, { recursive: true });
+	if (first !== undefined) syncFolder(dirname(first));
 }
 
 function syncFolder(folder: string): void {
 	const fd = openSync(folder, "r");
 	fsyncSync(fd);
 	closeSync(fd);
-}
-
-/** SQLite's words for a damaged file (11 CORRUPT, 26 NOTADB), as a refusal. */
-function damage(error: unknown, file: string): unknown {
-	const { errcode, message } = error as { errcode?: number; message?: string };
-	return errcode !== undefined && [11, 26].includes(errcode & 0xff)
-		? new Refusal(`${file} is damaged: ${message}`, { cause: error })
-		: error;
 }
