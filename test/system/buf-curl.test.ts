@@ -22,18 +22,16 @@ beforeAll(async () => {
 }, 30_000);
 afterAll(() => relay.dispose(failed), 60_000);
 
-test.each(bufCurls.map((call) => ({ call, name: call.method })))(
-	"buf curl $name, without a schema",
-	{ timeout: 2 * callMaxMs },
-	async ({ call }) => {
-		const request = call.request.replaceAll("TOKEN", job.token).replaceAll("EPOCH", job.epoch);
-		const answers = await run({ ...call, request });
-		failed ||= answers.length === 0;
-		expect(answers.at(-1)).toMatchObject(call.answer);
-		const dequeued = answers.at(-1)?.job as typeof job | undefined;
-		if (dequeued) job = dequeued;
-	},
-);
+test.each(bufCurls.map((call) => ({ call, name: call.method })))("buf curl $name, without a schema", {
+	timeout: 2 * callMaxMs,
+}, async ({ call }) => {
+	const request = call.request.replaceAll("TOKEN", job.token).replaceAll("EPOCH", job.epoch);
+	const answers = await run({ ...call, request });
+	failed ||= answers.length === 0;
+	expect(answers.at(-1)).toMatchObject(call.answer);
+	const dequeued = answers.at(-1)?.job as typeof job | undefined;
+	if (dequeued) job = dequeued;
+});
 
 test("buf lists what is served", { timeout: callMaxMs }, async () => {
 	const child = spawn(buf, ["curl", "--http2-prior-knowledge", "--list-services", `http://${relay.rpcAddr}`]);

@@ -37,22 +37,20 @@ test("npm start serves at once: a posted payment is settled at a simulator, Ctrl
 	await until("every process to have ended", 1_000, () => !started.some(isAlive));
 });
 
-test.each(["SIGTERM", "SIGINT"] as const)(
-	"%s ends every process within its bounds, with exit status 0",
-	{ timeout: testMaxMs },
-	async (name) => {
-		const relay = await startRelay({ settings: { STOP_MS: "3000" } });
-		await relay.ready();
-		await settles(relay);
-		const pids = everyPid(relay);
-		expect(pids).toHaveLength(6);
-		const startedMs = performance.now();
-		expect(await relay.stop(name)).toEqual({ code: 0, signal: null });
-		expect(performance.now() - startedMs).toBeLessThan(4 * 3_000);
-		expect(pids.filter(isAlive)).toEqual([]);
-		expect(relay.output()).not.toMatch(/killed|did not stop/);
-	},
-);
+test.each(["SIGTERM", "SIGINT"] as const)("%s ends every process within its bounds, with exit status 0", {
+	timeout: testMaxMs,
+}, async (name) => {
+	const relay = await startRelay({ settings: { STOP_MS: "3000" } });
+	await relay.ready();
+	await settles(relay);
+	const pids = everyPid(relay);
+	expect(pids).toHaveLength(6);
+	const startedMs = performance.now();
+	expect(await relay.stop(name)).toEqual({ code: 0, signal: null });
+	expect(performance.now() - startedMs).toBeLessThan(4 * 3_000);
+	expect(pids.filter(isAlive)).toEqual([]);
+	expect(relay.output()).not.toMatch(/killed|did not stop/);
+});
 
 test("a stop in the middle of the load loses nothing, and the next start takes it up", {
 	timeout: testMaxMs,
