@@ -7,7 +7,7 @@ import type { Marks } from "../rows.ts";
 import { type HighWater, openHighWater } from "./high-water.ts";
 import { damage, inspect } from "./inspect.ts";
 import { lockFolder } from "./lock.ts";
-import { readMarks } from "./marks.ts";
+import { prepareSaveMarks, readMarks } from "./marks.ts";
 import { migrate } from "./schema.ts";
 
 /** Before it, SQLite could corrupt a database when a WAL was reset under several connections. */
@@ -44,8 +44,11 @@ export function openDatabase(folder: string): OpenedDatabase {
 		configure(db, file);
 		migrate(db, file);
 		// Starts are counted durably before anything else, as no token may ever repeat.
-		db.exec("PRAGMA synchronous = FULL; UPDATE marks SET boot = boot + 1; PRAGMA synchronous = NORMAL");
 		const marks = readMarks(db, file);
+		marks.boot++;
+		db.exec("PRAGMA synchronous = FULL");
+		prepareSaveMarks(db)(marks);
+		db.exec("PRAGMA synchronous = NORMAL");
 		highWater.write(marks.commit);
 		const wal = openSync(`${file}-wal`, "r+");
 		syncFolder(folder);

@@ -2,6 +2,7 @@
 import type { Attempt, Charge, Payment, PaymentState, Pin, Resolution } from "../../../payment/life.ts";
 import { paymentIdFromBytes, processors } from "../../../payment/payment.ts";
 import type { Row } from "../rows.ts";
+import { sumOf } from "./sum.ts";
 
 /** A state's code is its place here: never change the order. */
 export const states: readonly PaymentState[] = ["accepted", "in_flight", "in_doubt", "parked", "settled", "given_up"];
@@ -22,6 +23,27 @@ export interface Columns {
 	readonly settled_at_us: number | null;
 	readonly due_at_ms: number | null;
 	readonly more: string | null;
+	readonly sum: number;
+}
+
+/** What the check sum is taken over, in this order. The id is in its index once more, and JSON text shows damage. */
+export const checkedColumns = [
+	"amount_cents",
+	"accepted_at_us",
+	"state",
+	"processor",
+	"requested_at_us",
+	"attempt",
+	"attempts",
+	"settled_at_us",
+	"due_at_ms",
+] as const satisfies readonly (keyof Columns)[];
+
+/** Spelled out, because it is taken of every row that is read. */
+function sumOfColumns(row: Columns): number {
+	const { amount_cents, accepted_at_us, state, processor, requested_at_us, attempt, attempts } = row;
+	const numbers = [amount_cents, accepted_at_us, state, processor, requested_at_us, attempt, attempts];
+	return sumOf([...numbers, row.settled_at_us, row.due_at_ms]);
 }
 
 interface More {
@@ -38,7 +60,7 @@ interface More {
 export function toColumns(payment: Payment): (number | string | null)[] {
 	const { state, charge, openAttempt, attempts, settledAtUs, dueAtMs } = payment;
 	const bound: Pin | undefined = charge ?? payment.pin;
-	return [
+	const numbers = [
 		stateCode(state),
 		bound ? processors.indexOf(bound.processor) : null,
 		bound?.requestedAtUs ?? null,
@@ -46,8 +68,9 @@ export function toColumns(payment: Payment): (number | string | null)[] {
 		attempts,
 		settledAtUs ?? null,
 		dueAtMs ?? null,
-		moreOf(payment),
 	];
+	const sum = sumOf([Number(payment.amountCents), payment.acceptedAtUs, ...numbers]);
+	return [...numbers, moreOf(payment), sum];
 }
 
 /** The attempt of a payment that was charged at the first: all that is to know of it is in the charge. */
@@ -74,7 +97,9 @@ function moreOf(payment: Payment): string | null {
 	return JSON.stringify(more);
 }
 
+/** Throws where the columns are not what was written. */
 export function toRow(columns: Columns): Row {
+	if (columns.sum !== sumOfColumns(columns)) throw new Error(`payment ${columns.seq} is damaged in the database`);
 	const state = states[columns.state] as PaymentState;
 	const more: More = columns.more === null ? {} : JSON.parse(columns.more);
 	const amountCents = BigInt(columns.amount_cents);

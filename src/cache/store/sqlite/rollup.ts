@@ -12,6 +12,10 @@ import type { Summary, Totals, Window } from "../store.ts";
 const shifts = [0, 12, 18, 24, 30, 36, 42] as const;
 const levelCode = (processor: Processor, level: number) => processors.indexOf(processor) * 16 + level;
 
+/** Cents are kept in two parts. */
+const lowBits = 32n;
+const lowMask = 2n ** lowBits - 1n;
+
 export interface Rollup {
 	/** Counts a charge; written with `flush`. */
 	add(charge: Charge): void;
@@ -22,28 +26,33 @@ export interface Rollup {
 }
 
 interface Bucket {
-	readonly level: number;
-	readonly bucket: number;
 	count: number;
 	cents: bigint;
 }
 
+/** By the number of the bucket within its level. */
+type Buckets = Map<number, Bucket>;
+
 export function createRollup(db: DatabaseSync): Rollup {
 	const upsert = db.prepare(
-		`INSERT INTO rollup (level, bucket, count, cents) VALUES (?, ?, ?, ?)
-		ON CONFLICT DO UPDATE SET count = count + excluded.count, cents = cents + excluded.cents`,
+		`INSERT INTO rollup (level, bucket, count, cents_low, cents_high) VALUES (?, ?, ?, ?, ?)
+		ON CONFLICT DO UPDATE SET count = count + excluded.count, cents_low = cents_low + excluded.cents_low,
+			cents_high = cents_high + excluded.cents_high`,
 	);
-	const between = db.prepare("SELECT count, cents FROM rollup WHERE level = ? AND bucket BETWEEN ? AND ?");
+	const between = db.prepare(
+		"SELECT count, cents_low AS low, cents_high AS high FROM rollup WHERE level = ? AND bucket BETWEEN ? AND ?",
+	);
 	between.setReadBigInts(true);
-	let pending = new Map<string, Bucket>();
+	/** Of the lowest level; the levels above follow from it when it is written. */
+	let pending: readonly Buckets[] = processors.map(() => new Map());
 
 	/** Sums whole buckets of one level, from `first` to `last`, both included. */
 	function sum(level: number, first: number, last: number, into: { count: bigint; cents: bigint }): number {
 		if (first > last) return 0;
-		const found = between.all(level, first, last) as unknown as { count: bigint; cents: bigint }[];
-		for (const { count, cents } of found) {
+		const found = between.all(level, first, last) as unknown as { count: bigint; low: bigint; high: bigint }[];
+		for (const { count, low, high } of found) {
 			into.count += count;
-			into.cents += cents;
+			into.cents += (high << lowBits) + low;
 		}
 		return found.length;
 	}
@@ -56,15 +65,10 @@ export function createRollup(db: DatabaseSync): Rollup {
 		let last = toUs;
 		for (let level = 0; level < shifts.length && first <= last; level++) {
 			const code = levelCode(processor, level);
-			const shift = shifts[level + 1];
-			if (shift === undefined) {
-				rowsVisited += sum(code, first, last, into);
-				break;
-			}
-			const factor = 2 ** (shift - (shifts[level] as number));
-			const above = Math.ceil(first / factor);
-			const below = Math.floor((last + 1) / factor) - 1;
-			if (above > below) {
+			const factor = factorAbove(level);
+			const above = factor === undefined ? first : Math.ceil(first / factor);
+			const below = factor === undefined ? last : Math.floor((last + 1) / factor) - 1;
+			if (factor === undefined || above > below) {
 				rowsVisited += sum(code, first, last, into);
 				break;
 			}
@@ -78,35 +82,69 @@ export function createRollup(db: DatabaseSync): Rollup {
 
 	return {
 		add({ processor, requestedAtUs, amountCents }) {
-			shifts.forEach((shift, i) => {
-				const level = levelCode(processor, i);
-				const bucket = Math.floor(requestedAtUs / 2 ** shift);
-				const key = `${level}/${bucket}`;
-				const found = pending.get(key);
-				if (found) {
-					found.count++;
-					found.cents += amountCents;
-				} else pending.set(key, { level, bucket, count: 1, cents: amountCents });
-			});
+			count(pending[processors.indexOf(processor)] as Buckets, requestedAtUs, 1, amountCents);
 		},
 		flush() {
-			if (pending.size === 0) return;
-			for (const { level, bucket, count, cents } of pending.values()) upsert.run(level, bucket, count, cents);
-			pending = new Map();
+			for (const [i, processor] of processors.entries()) {
+				let buckets = pending[i] as Buckets;
+				for (let level = 0; buckets.size > 0 && level < shifts.length; level++) {
+					const code = levelCode(processor, level);
+					for (const [bucket, { count, cents }] of buckets)
+						upsert.run(code, bucket, count, cents & lowMask, cents >> lowBits);
+					buckets = joined(buckets, factorAbove(level));
+				}
+				pending[i]?.clear();
+			}
 		},
 		summary({ fromUs = 0, toUs = Number.MAX_SAFE_INTEGER }) {
-			const [atDefault, atFallback] = processors.map((processor) => totals(processor, fromUs, toUs)) as [
-				ReturnType<typeof totals>,
-				ReturnType<typeof totals>,
-			];
+			const atDefault = totals("default", fromUs, toUs);
+			const atFallback = totals("fallback", fromUs, toUs);
 			return {
 				totals: { default: atDefault.totals, fallback: atFallback.totals },
 				rowsVisited: atDefault.rowsVisited + atFallback.rowsVisited,
 			};
 		},
 		clear() {
-			pending = new Map();
+			pending = processors.map(() => new Map());
 			db.exec("DELETE FROM rollup");
 		},
 	};
+}
+
+/** Every level holds every charge, so damage to one shows beside another. */
+export function rollupAddsUp(db: DatabaseSync): boolean {
+	const modulus = 2 ** 31 - 1;
+	const sums = db
+		.prepare(
+			`SELECT sum(count) % ${modulus} AS count,
+			(sum(cents_low % ${modulus}) + sum(cents_high % ${modulus}) * (4294967296 % ${modulus})) % ${modulus} AS cents
+			FROM rollup GROUP BY level / 16, level ORDER BY level`,
+		)
+		.all() as { count: number; cents: number }[];
+	return sums.every(({ count, cents }, i) => {
+		const lowest = sums[i - (i % shifts.length)]!;
+		return count === lowest.count && cents === lowest.cents;
+	});
+}
+
+/** How many buckets of this level are one of the level above; `undefined` at the top. */
+function factorAbove(level: number): number | undefined {
+	const shift = shifts[level + 1];
+	return shift === undefined ? undefined : 2 ** (shift - (shifts[level] as number));
+}
+
+function joined(buckets: Buckets, factor: number | undefined): Buckets {
+	const above: Buckets = new Map();
+	if (factor !== undefined)
+		for (const [bucket, { count: counted, cents }] of buckets)
+			count(above, Math.floor(bucket / factor), counted, cents);
+	return above;
+}
+
+function count(buckets: Buckets, bucket: number, by: number, cents: bigint): void {
+	const found = buckets.get(bucket);
+	if (found) {
+		found.count += by;
+		found.cents += cents;
+	} else buckets.set(bucket, { count: by, cents });
 }

@@ -3,8 +3,10 @@ import { fdatasync } from "node:fs";
 import type { StatementSync } from "node:sqlite";
 import { promisify } from "node:util";
 import { type Processor, paymentIdToBytes, processors } from "../../../payment/payment.ts";
-import type { Marks, Rows } from "../rows.ts";
+import type { Rows } from "../rows.ts";
 import type { Health } from "../store.ts";
+import { createCheckpoints } from "./checkpoint.ts";
+import { prepareSaveMarks } from "./marks.ts";
 import { openDatabase } from "./open.ts";
 import { type Columns, stateCode, toColumns, toRow } from "./record.ts";
 import { createRollup } from "./rollup.ts";
@@ -15,45 +17,48 @@ export interface SqliteOptions {
 }
 
 const fields = `seq, id, amount_cents, accepted_at_us, state, processor, requested_at_us, attempt, attempts,
-	settled_at_us, due_at_ms, more`;
+	settled_at_us, due_at_ms, more, sum`;
 const openStates = [stateCode("accepted"), stateCode("in_flight")].join();
-const readMarks = `SELECT epoch, boot, commits AS "commit", done_up_to AS doneUpTo, leased_up_to AS leasedUpTo, open,
-	in_doubt AS inDoubt, parked, accepted, settled, flagged, attempts, retries FROM marks`;
-const writeMarks = `UPDATE marks SET epoch = ?, boot = ?, commits = ?, done_up_to = ?, leased_up_to = ?, open = ?,
-	in_doubt = ?, parked = ?, accepted = ?, settled = ?, flagged = ?, attempts = ?, retries = ?`;
+/** As the index's own condition says it, or SQLite would not use the index. */
+const aside = "INDEXED BY payment_aside WHERE (state = 2 OR state = 3 OR state = 5)";
 
 /** Throws a Refusal where the folder is in use, or its database is damaged, newer, or has lost commits. */
 export async function openSqliteRows(folder: string, options: SqliteOptions = {}): Promise<Rows> {
-	const { db, wal, highWater, close } = openDatabase(folder);
+	const { db, marks, wal, highWater, close, abandon } = openDatabase(folder);
 	const syncFile = options.fdatasync ?? promisify(fdatasync);
 	const rollup = createRollup(db);
 	const begin = db.prepare("BEGIN IMMEDIATE");
 	const commit = db.prepare("COMMIT");
-	const saveMarks = db.prepare(writeMarks);
+	const saveMarks = prepareSaveMarks(db);
+	const checkpoints = createCheckpoints(db);
+	let ended = false;
 	const insert = db.prepare(
 		`INSERT INTO payment (id, amount_cents, accepted_at_us, state, processor, requested_at_us, attempt, attempts,
-			settled_at_us, due_at_ms, more) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+			settled_at_us, due_at_ms, more, sum) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 	);
 	const update = db.prepare(
 		`UPDATE payment SET state = ?, processor = ?, requested_at_us = ?, attempt = ?, attempts = ?, settled_at_us = ?,
-			due_at_ms = ?, more = ? WHERE seq = ?`,
+			due_at_ms = ?, more = ?, sum = ? WHERE seq = ?`,
 	);
 	const get = db.prepare(`SELECT ${fields} FROM payment WHERE id = ?`);
 	const open = db.prepare(
 		`SELECT ${fields} FROM payment WHERE seq > ? AND seq <= ? AND state IN (${openStates}) ORDER BY seq LIMIT ?`,
 	);
-	const due = db.prepare(`SELECT ${fields} FROM payment WHERE due_at_ms <= ? ORDER BY due_at_ms LIMIT ?`);
-	const nextDue = db.prepare("SELECT min(due_at_ms) AS due FROM payment WHERE due_at_ms IS NOT NULL");
+	const due = db.prepare(`SELECT ${fields} FROM payment ${aside} AND due_at_ms <= ? ORDER BY due_at_ms LIMIT ?`);
+	const nextDue = db.prepare(
+		`SELECT due_at_ms AS due FROM payment ${aside} AND due_at_ms IS NOT NULL ORDER BY due_at_ms LIMIT 1`,
+	);
 	const parked = db.prepare(
-		`SELECT ${fields} FROM payment INDEXED BY payment_due
-			WHERE due_at_ms IS NOT NULL AND state = ${stateCode("parked")} AND seq > ? ORDER BY seq LIMIT ?`,
+		`SELECT ${fields} FROM payment ${aside} AND state = ${stateCode("parked")} AND seq > ? ORDER BY seq LIMIT ?`,
 	);
 	const forgotten = db.prepare("SELECT processor FROM forgotten WHERE id = ?");
 	const remember = db.prepare("DELETE FROM forgotten WHERE id = ?");
-	const forgetPinned = db.prepare(
+	const keepInFlight = db.prepare(
 		`INSERT OR REPLACE INTO forgotten SELECT id, processor FROM payment
-			WHERE state <> ${stateCode("settled")} AND processor IS NOT NULL`,
+			WHERE seq > ? AND seq <= ? AND state = ${stateCode("in_flight")}`,
 	);
+	const keepAside = db.prepare(`INSERT OR REPLACE INTO forgotten SELECT id, processor FROM payment ${aside}`);
+	const newest = db.prepare("SELECT max(seq) AS seq FROM payment");
 	const poll = db.prepare("SELECT poll_at_ms AS at FROM health WHERE processor = ?");
 	const savePoll = db.prepare("UPDATE health SET poll_at_ms = ? WHERE processor = ?");
 	const answers = db.prepare(
@@ -62,7 +67,6 @@ export async function openSqliteRows(folder: string, options: SqliteOptions = {}
 	const saveAnswer = db.prepare(
 		"UPDATE health SET reachable = ?, failing = ?, min_response_ms = ?, at_us = ? WHERE processor = ?",
 	);
-	const marks = { ...db.prepare(readMarks).get() } as unknown as Marks;
 	const rowsOf = (statement: StatementSync, ...values: (number | Uint8Array)[]) =>
 		(statement.all(...values) as unknown as Columns[]).map(toRow);
 
@@ -72,27 +76,20 @@ export async function openSqliteRows(folder: string, options: SqliteOptions = {}
 		commit() {
 			rollup.flush();
 			marks.commit++;
-			saveMarks.run(
-				marks.epoch,
-				marks.boot,
-				marks.commit,
-				marks.doneUpTo,
-				marks.leasedUpTo,
-				marks.open,
-				marks.inDoubt,
-				marks.parked,
-				marks.accepted,
-				marks.settled,
-				marks.flagged,
-				marks.attempts,
-				marks.retries,
-			);
+			saveMarks(marks);
 			commit.run();
 		},
 		async sync() {
 			const synced = marks.commit;
-			await syncFile(wal);
-			highWater.write(synced);
+			try {
+				await syncFile(wal);
+				highWater.write(synced);
+				if (checkpoints.afterSync()) await highWater.sync();
+			} catch (error) {
+				ended = true;
+				abandon();
+				throw error;
+			}
 		},
 		insert(payment) {
 			const id = paymentIdToBytes(payment.id);
@@ -106,7 +103,7 @@ export async function openSqliteRows(folder: string, options: SqliteOptions = {}
 		},
 		open: (after, upTo, max) => rowsOf(open, after, upTo, max),
 		due: (nowMs, max) => rowsOf(due, nowMs, max),
-		nextDueAtMs: () => (nextDue.get() as { due: number | null }).due ?? undefined,
+		nextDueAtMs: () => (nextDue.get() as { due: number } | undefined)?.due,
 		book: rollup.add,
 		summary: rollup.summary,
 		parked: (after, max) => rowsOf(parked, after, max),
@@ -116,11 +113,14 @@ export async function openSqliteRows(folder: string, options: SqliteOptions = {}
 		},
 		remember: (id) => void remember.run(paymentIdToBytes(id)),
 		forgetAll() {
-			const keptInDoubt = Number(forgetPinned.run().changes);
-			const { count } = db.prepare("SELECT count(*) AS count FROM payment").get() as { count: number };
+			// The marks say where payments in flight can be; nothing here reads the settled ones.
+			const inFlight = keepInFlight.run(marks.doneUpTo, marks.leasedUpTo).changes;
+			const keptInDoubt = Number(inFlight) + Number(keepAside.run().changes);
+			// Places in the order are never left out, so the last one is their number.
+			const forgotten = (newest.get() as { seq: number | null }).seq ?? 0;
 			db.exec("DELETE FROM payment");
 			rollup.clear();
-			return { forgotten: count, keptInDoubt };
+			return { forgotten, keptInDoubt };
 		},
 		pollAtMs: (processor) => (poll.get(codeOf(processor)) as { at: number }).at,
 		savePollAtMs: (processor, atMs) => void savePoll.run(atMs, codeOf(processor)),
@@ -128,7 +128,10 @@ export async function openSqliteRows(folder: string, options: SqliteOptions = {}
 		saveHealth({ processor, reachable, failing, minResponseMs, atUs }) {
 			saveAnswer.run(Number(reachable), Number(failing), minResponseMs, atUs, codeOf(processor));
 		},
-		close,
+		close() {
+			if (!ended) close();
+			ended = true;
+		},
 	};
 }
 

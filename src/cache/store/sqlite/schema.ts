@@ -24,8 +24,9 @@ const migrations: readonly string[] = [
 		more TEXT,
 		sum INTEGER NOT NULL
 	) STRICT;
-	-- In doubt, parked, given up: few rows, and none on the way of a payment that meets no trouble.
-	CREATE INDEX payment_aside ON payment (due_at_ms) WHERE state IN (2, 3, 5);
+	-- In doubt, parked, given up: few rows, and none on the way of a payment that meets no trouble. Written with IN, it
+	-- would double what each insert and update costs.
+	CREATE INDEX payment_aside ON payment (due_at_ms) WHERE state = 2 OR state = 3 OR state = 5;
 
 	CREATE TABLE rollup (
 		level INTEGER NOT NULL,
@@ -50,10 +51,9 @@ const migrations: readonly string[] = [
 		open INTEGER NOT NULL, in_doubt INTEGER NOT NULL, parked INTEGER NOT NULL,
 		accepted INTEGER NOT NULL, settled INTEGER NOT NULL, flagged INTEGER NOT NULL,
 		attempts INTEGER NOT NULL, retries INTEGER NOT NULL,
-		-- Of all columns but the boot, which is counted before anything is read.
 		sum INTEGER NOT NULL
 	) STRICT;
-	INSERT INTO marks VALUES (1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, ${sumOf([1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0])});
+	INSERT INTO marks VALUES (1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, ${sumOf([1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0])});
 	INSERT INTO health (processor) VALUES (0), (1);
 	`,
 ];

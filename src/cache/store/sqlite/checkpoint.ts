@@ -1,0 +1,30 @@
+// Writes the log back into the database once it is long, so that neither it nor a start grows without bound.
+//
+// SQLite's own automatic checkpoints run inside a COMMIT and keep their errors to themselves; a failed one must end the
+// store like any other failed write. A later version may do this on another thread: nothing else knows of it.
+import type { DatabaseSync } from "node:sqlite";
+
+/** Pages in the log that call for a checkpoint: more make rarer, longer pauses. At 4 KiB each, 8 MB. */
+const pagesMax = 2_000;
+/** Syncs between two looks at the log's length. */
+const lookEvery = 16;
+
+export interface Checkpoints {
+	/** To be called after each sync, outside of any transaction; true when the log was written back. */
+	afterSync(): boolean;
+}
+
+export function createCheckpoints(db: DatabaseSync): Checkpoints {
+	const look = db.prepare("PRAGMA wal_checkpoint(NOOP)");
+	const run = db.prepare("PRAGMA wal_checkpoint(PASSIVE)");
+	let syncs = 0;
+	return {
+		afterSync() {
+			if (++syncs % lookEvery !== 0) return false;
+			const { log } = look.get() as { log: number };
+			if (log < pagesMax) return false;
+			run.get();
+			return true;
+		},
+	};
+}

@@ -1,0 +1,70 @@
+// Looks whether a database is what was promised, without changing a byte of it: what is refused stays as it was found.
+import { existsSync, statSync } from "node:fs";
+import { DatabaseSync } from "node:sqlite";
+import { Refusal } from "../../../refusal.ts";
+import { readMarks } from "./marks.ts";
+import { checkedColumns } from "./record.ts";
+import { rollupAddsUp } from "./rollup.ts";
+import { versionOf } from "./schema.ts";
+import { isSqliteError } from "./sqlite-error.ts";
+import { sqlSumOf } from "./sum.ts";
+
+/** Every row of a database up to this size is checked at the start; rows of larger ones as they are read. */
+const checkedMaxBytes = 32 * 1024 * 1024;
+
+/** Throws a Refusal where the database is damaged, newer, or ends before the commit `promised`. */
+export function inspect(file: string, promised: number): void {
+	const wal = sizeOf(`${file}-wal`);
+	if (sizeOf(file) === 0) {
+		if (promised > 0 || wal > 0) throw new Refusal(`${file} is missing or empty, but it was in use: restore it`);
+		return;
+	}
+	try {
+		rollBackBirth(file);
+		// A read-only connection neither writes the log back nor removes it when it closes.
+		const db = new DatabaseSync(file, { readOnly: true });
+		try {
+			const unborn = versionOf(db, file) === 0;
+			const commit = unborn ? 0 : readMarks(db, file).commit;
+			if (commit < promised)
+				throw new Refusal(
+					`${file} has lost commits: it ends at ${commit}, but ${promised} were promised. ` +
+						"Its write-ahead log is damaged or was removed; restore it, or start on another folder",
+				);
+			if (!unborn && sizeOf(file) + wal <= checkedMaxBytes) checkAll(db, file);
+		} finally {
+			db.close();
+		}
+	} catch (error) {
+		throw damage(error, file);
+	}
+}
+
+/** SQLite's words for a damaged file, as a refusal. */
+export function damage(error: unknown, file: string): unknown {
+	if (!isSqliteError(error, "corrupt", "foreign")) return error;
+	return new Refusal(`${file} is damaged: ${(error as Error).message}`, { cause: error });
+}
+
+/** Only the very first start has a rollback journal; killed in it, it left nothing to lose. */
+function rollBackBirth(file: string): void {
+	if (!existsSync(`${file}-journal`)) return;
+	const db = new DatabaseSync(file);
+	try {
+		versionOf(db, file);
+	} finally {
+		db.close();
+	}
+}
+
+function checkAll(db: DatabaseSync, file: string): void {
+	const [found] = Object.values(db.prepare("PRAGMA integrity_check(1)").get() ?? {});
+	if (found !== "ok") throw new Refusal(`${file} is damaged: ${found}`);
+	const wrong = db.prepare(`SELECT seq FROM payment WHERE sum <> ${sqlSumOf(checkedColumns)} LIMIT 1`).get();
+	if (wrong) throw new Refusal(`${file} is damaged: payment ${(wrong as { seq: number }).seq} is not what was written`);
+	if (!rollupAddsUp(db)) throw new Refusal(`${file} is damaged: the ledger's totals do not add up`);
+}
+
+function sizeOf(path: string): number {
+	return statSync(path, { throwIfNoEntry: false })?.size ?? 0;
+}

@@ -1,0 +1,15 @@
+// SQLite's errors by what they mean. Deno's `exec` gives the text only, without a number, so both are looked at.
+
+const kinds = {
+	busy: { code: 5, text: "database is locked" },
+	corrupt: { code: 11, text: "database disk image is malformed" },
+	foreign: { code: 26, text: "file is not a database" },
+} as const;
+
+export function isSqliteError(error: unknown, ...which: (keyof typeof kinds)[]): boolean {
+	const { errcode, message = "" } = error as { errcode?: number; message?: string };
+	return which.some((kind) => {
+		const { code, text } = kinds[kind];
+		return errcode === undefined ? message.includes(text) : (errcode & 0xff) === code;
+	});
+}
