@@ -1,0 +1,5 @@
+// The store keeps its promises on every medium.
+import { media, storeOn } from "./media.ts";
+import { testStore } from "./store-contract.ts";
+
+for (const [name, createMedium] of media) testStore(name, () => storeOn(createMedium()));
