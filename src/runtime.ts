@@ -1,10 +1,20 @@
 // What differs between the runtimes, Node and Deno.
 import * as nodeModule from "node:module";
 
+/** Bounds on a process's heap, MB: what lives long, and each half of where objects begin. */
+export interface HeapBounds {
+	readonly oldMb: number;
+	readonly semiMb: number;
+}
+
 /** The command that runs a module of this program in the runtime that runs this one, with the same runtime options. */
-export function selfCommand(module: string, ...args: string[]): [string, ...string[]] {
-	const options = "Deno" in globalThis ? ["run", "-A"] : process.execArgv;
-	return [process.execPath, ...options, module, ...args];
+export function selfCommand(module: string, words: readonly string[] = [], heap?: HeapBounds): [string, ...string[]] {
+	const flags = heap ? [`--max-old-space-size=${heap.oldMb}`, `--max-semi-space-size=${heap.semiMb}`] : [];
+	const options =
+		"Deno" in globalThis
+			? ["run", "-A", ...(heap ? [`--v8-flags=${flags.join()}`] : [])]
+			: [...process.execArgv, ...flags];
+	return [process.execPath, ...options, module, ...words];
 }
 
 /** Keeps compiled code between starts, so that a service that was killed is back sooner. Deno does so by itself. */
