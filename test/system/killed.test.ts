@@ -8,15 +8,12 @@ import { isLong, lengthNote, report } from "./conditions.ts";
 import { type Lab, startLab } from "./lab.ts";
 import { newPayment, startLoad, tally } from "./load.ts";
 import { signal } from "./processes.ts";
-import { within } from "./until.ts";
 
 const ratePerS = 500;
 const killEveryMs = 2_000;
 const kills = isLong ? 30 : 8;
 const waiting = 100_000;
 const batchMax = 1_024;
-/** Far beyond what is promised: a test on a busy machine tells whether the relay comes back, not how fast. */
-const backMaxMs = 10_000;
 
 test(`cache, consumer and each api killed in turn every ${killEveryMs} ms at ${ratePerS} payments/s, ${kills} kills (${lengthNote}): every acknowledged payment is charged once`, {
 	timeout: 180_000,
@@ -37,7 +34,7 @@ test(`cache, consumer and each api killed in turn every ${killEveryMs} ms at ${r
 		const killedMs = performance.now();
 		signal(pid, "SIGKILL");
 		const nextTurn = sleepMs(killEveryMs);
-		const first = await within("an acknowledgement after the kill", backMaxMs, load.firstAcknowledged(killedMs));
+		const first = await load.firstAcknowledged(killedMs);
 		if (kill % turns.length === 0) gapsMs.push(Math.round(first.answeredAtMs! - killedMs));
 		await nextTurn;
 	}
@@ -63,7 +60,7 @@ test(`the cache killed with ${waiting} payments waiting says yes again, and has 
 		const pid = await lab.relay.pid("cache");
 		const killedMs = performance.now();
 		signal(pid, "SIGKILL");
-		const first = await within("an acknowledgement after the kill", backMaxMs, load.firstAcknowledged(killedMs));
+		const first = await load.firstAcknowledged(killedMs);
 		gapsMs.push(Math.round(first.answeredAtMs! - killedMs));
 		await load.firstAcknowledged(performance.now() + 1_000);
 	}

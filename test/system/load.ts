@@ -2,6 +2,7 @@
 import { randomInt, randomUUID } from "node:crypto";
 import { setTimeout as sleepMs } from "node:timers/promises";
 import { Agent, request } from "undici";
+import { within } from "./until.ts";
 
 /**
  * `acknowledged`: a 2XX. `refused`: an answer that says that nothing was stored. `unclear`: any other end, after which
@@ -22,7 +23,10 @@ export interface Posted {
 
 export interface Load {
 	readonly posted: readonly Posted[];
-	/** Resolves with the first payment posted after `ms` (of `performance.now()`) that is acknowledged. */
+	/**
+	 * Resolves with the first payment posted after `ms` (of `performance.now()`) that is acknowledged; rejects where none
+	 * is for so long that the relay must be taken for gone.
+	 */
 	firstAcknowledged(ms: number): Promise<Posted>;
 	/** Stops posting and waits for the answers that are due. */
 	stop(): Promise<readonly Posted[]>;
@@ -33,6 +37,8 @@ const connectionsMax = 256;
 const answerMaxMs = 4_000;
 /** Posts that may wait for their answers at once; beyond, the rate is not kept. */
 const openMax = 20_000;
+/** Far beyond what any restart or stop takes, ms. */
+const acknowledgedMaxMs = 15_000;
 const amountMaxCents = 100_000;
 const tickMs = 4;
 
@@ -67,7 +73,11 @@ export function startLoad(url: string, ratePerS: number): Load {
 
 	return {
 		posted,
-		firstAcknowledged: (afterMs) => new Promise((resolve) => watchers.push({ afterMs, resolve })),
+		firstAcknowledged(afterMs) {
+			const first = new Promise<Posted>((resolve) => watchers.push({ afterMs, resolve }));
+			const boundMs = Math.max(0, afterMs - performance.now()) + acknowledgedMaxMs;
+			return within("an acknowledgement", boundMs, first);
+		},
 		async stop() {
 			stopping.abort();
 			await running;
