@@ -149,7 +149,12 @@ export function createEngine(
 		marks.doneUpTo = Math.max(marks.doneUpTo, lowest - 1);
 	}
 
-	function nextFresh(max: number): Row[] {
+	/** Payments that are accepted and not leased: those in flight have a lease, be it one that waits for its consumer. */
+	const waiting = () => marks.open - leases.freshSize();
+
+	function nextFresh(atMost: number): Row[] {
+		const max = Math.min(atMost, waiting());
+		if (max <= 0) return [];
 		returned.sort((a, b) => a.seq - b.seq);
 		const found = returned.splice(0, max);
 		if (found.length < max) {
@@ -160,6 +165,7 @@ export function createEngine(
 	}
 
 	function nextPursuits(dueByMs: number, max: number): Row[] {
+		if (marks.inDoubt + marks.parked === 0) return [];
 		const found = rows.due(dueByMs, max + leases.pursuitSize());
 		return found.filter((row) => !leases.ofId(row.payment.id)).slice(0, max);
 	}
@@ -168,6 +174,7 @@ export function createEngine(
 	function dueByMs(): number {
 		const { pauseMaxMs, parkedPauseMs } = settings.doubt;
 		const nowMs = clock.now();
+		if (marks.inDoubt + marks.parked === 0) return nowMs;
 		const late = (rows.nextDueAtMs() ?? 0) > nowMs + Math.max(pauseMaxMs, parkedPauseMs);
 		return late ? Number.MAX_SAFE_INTEGER : nowMs;
 	}
@@ -369,7 +376,7 @@ export function createEngine(
 			const oldest = returned[0] ?? rows.open(marks.leasedUpTo, Number.MAX_SAFE_INTEGER, 1)[0];
 			return {
 				epoch: marks.epoch,
-				waiting: marks.open - leases.freshSize(),
+				waiting: waiting(),
 				leased: leases.size,
 				inDoubt: marks.inDoubt,
 				parked: marks.parked,
