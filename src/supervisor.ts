@@ -35,7 +35,7 @@ export interface SupervisorOptions {
 /** Pauses before a service is started again: growing, and short again once it has run well. */
 const restartMinMs = 20;
 const restartMaxMs = 5_000;
-const ranWellMs = 10_000;
+const ranWellMs = 3_000;
 
 interface Service {
 	readonly spec: ServiceSpec;
