@@ -34,14 +34,23 @@ export function temporaryFolder(): string {
 	return folder;
 }
 
-/** Memory that outlives its owner, as a disk does. */
+/** Memory that outlives its owner, as a disk does; marks that were not committed end with the owner. */
 export function memoryMedium(): Medium {
 	const rows = createMemoryRows();
-	rows.marks.boot = 0;
-	const open = async () => {
-		rows.marks.boot++;
-		return rows;
-	};
+	const { marks } = rows;
+	let committed = { ...marks };
+	let boot = 0;
+	async function open(): Promise<Rows> {
+		Object.assign(marks, committed, { boot: ++boot });
+		return {
+			...rows,
+			marks,
+			commit() {
+				rows.commit();
+				committed = { ...marks };
+			},
+		};
+	}
 	return { name: "memory", open, crash() {}, reopen: open };
 }
 
@@ -51,8 +60,14 @@ export function copyStore(from: string, to: string): void {
 		if (existsSync(join(from, name))) copyFileSync(join(from, name), join(to, name));
 }
 
-/** Nothing is made safe, which is slow and changes nothing where the power stays on. */
-export function sqliteMedium(fdatasync: () => Promise<void> = async () => {}): Medium {
+export interface SqliteMedium extends Medium {
+	/** The files as they are now, for a crash that leaves no more than that. */
+	snapshot(): string;
+	crash(snapshot?: string): void;
+}
+
+/** By default nothing is made safe, which is slow and changes nothing where the power stays on. */
+export function sqliteMedium(fdatasync: () => Promise<void> = async () => {}): SqliteMedium {
 	let folder = temporaryFolder();
 	let rows: Rows | undefined;
 	async function open(): Promise<Rows> {
@@ -61,15 +76,19 @@ export function sqliteMedium(fdatasync: () => Promise<void> = async () => {}): M
 		onTestFinished(() => opened.close());
 		return opened;
 	}
+	function snapshot(): string {
+		const copy = temporaryFolder();
+		copyStore(folder, copy);
+		return copy;
+	}
 	return {
 		name: "SQLite",
 		open,
-		crash() {
+		snapshot,
+		crash(left = snapshot()) {
 			// The lock of a process that lives on does not end: the next start gets the files in another folder.
-			const next = temporaryFolder();
-			copyStore(folder, next);
 			rows?.close();
-			folder = next;
+			folder = left;
 		},
 		reopen() {
 			rows?.close();

@@ -6,15 +6,7 @@ import type { Processor } from "../../../src/payment/payment.ts";
 import { createFakeClock, type FakeClock } from "../../fake-clock.ts";
 import type { StoreUnderTest } from "./media.ts";
 import { doubt, idOf, startUs } from "./payments.ts";
-
-export const storeSettings: StoreSettings = {
-	leaseMs: 1_000,
-	reclaimMs: 500,
-	queueMax: 20,
-	inFlightMax: 3,
-	pollGapMs: 5_000,
-	doubt,
-};
+import { storeSettings } from "./store-settings.ts";
 
 /** Turns of the event loop that a store may take for an answer. */
 const turnsMax = 10_000;

@@ -3,7 +3,7 @@ import { existsSync, statSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
 import { Refusal } from "../../../refusal.ts";
 import { readMarks } from "./marks.ts";
-import { checkedColumns } from "./record.ts";
+import { type Columns, checkedColumns, isIntact } from "./record.ts";
 import { rollupAddsUp } from "./rollup.ts";
 import { versionOf } from "./schema.ts";
 import { isSqliteError } from "./sqlite-error.ts";
@@ -59,9 +59,14 @@ function rollBackBirth(file: string): void {
 
 function checkAll(db: DatabaseSync, file: string): void {
 	const [found] = Object.values(db.prepare("PRAGMA integrity_check(1)").get() ?? {});
-	if (found !== "ok") throw new Refusal(`${file} is damaged: ${found}`);
-	const wrong = db.prepare(`SELECT seq FROM payment WHERE sum <> ${sqlSumOf(checkedColumns)} LIMIT 1`).get();
+	if (found !== "ok") throw new Refusal(`${file} is damaged: ${String(found).split("\n").at(-1)}`);
+	const wrong = db
+		.prepare(`SELECT seq FROM payment WHERE more IS NULL AND sum <> ${sqlSumOf(checkedColumns)} LIMIT 1`)
+		.get();
 	if (wrong) throw new Refusal(`${file} is damaged: payment ${(wrong as { seq: number }).seq} is not what was written`);
+	const withMore = db.prepare("SELECT * FROM payment WHERE more IS NOT NULL").iterate() as Iterable<unknown>;
+	for (const row of withMore as Iterable<Columns>)
+		if (!isIntact(row)) throw new Refusal(`${file} is damaged: payment ${row.seq} is not what was written`);
 	if (!rollupAddsUp(db)) throw new Refusal(`${file} is damaged: the ledger's totals do not add up`);
 }
 

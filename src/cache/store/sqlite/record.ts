@@ -2,7 +2,7 @@
 import type { Attempt, Charge, Payment, PaymentState, Pin, Resolution } from "../../../payment/life.ts";
 import { paymentIdFromBytes, processors } from "../../../payment/payment.ts";
 import type { Row } from "../rows.ts";
-import { sumOf } from "./sum.ts";
+import { sumOf, sumOfText } from "./sum.ts";
 
 /** A state's code is its place here: never change the order. */
 export const states: readonly PaymentState[] = ["accepted", "in_flight", "in_doubt", "parked", "settled", "given_up"];
@@ -26,7 +26,7 @@ export interface Columns {
 	readonly sum: number;
 }
 
-/** What the check sum is taken over, in this order. The id is in its index once more, and JSON text shows damage. */
+/** What the check sum is taken over, in this order, and to which that of `more` is added. The id is in its index, too. */
 export const checkedColumns = [
 	"amount_cents",
 	"accepted_at_us",
@@ -39,11 +39,11 @@ export const checkedColumns = [
 	"due_at_ms",
 ] as const satisfies readonly (keyof Columns)[];
 
-/** Spelled out, because it is taken of every row that is read. */
-function sumOfColumns(row: Columns): number {
+/** Whether the columns are what was written. Spelled out, because it is asked of every row that is read. */
+export function isIntact(row: Columns): boolean {
 	const { amount_cents, accepted_at_us, state, processor, requested_at_us, attempt, attempts } = row;
 	const numbers = [amount_cents, accepted_at_us, state, processor, requested_at_us, attempt, attempts];
-	return sumOf([...numbers, row.settled_at_us, row.due_at_ms]);
+	return row.sum === sumOf([...numbers, row.settled_at_us, row.due_at_ms]) + sumOfText(row.more);
 }
 
 interface More {
@@ -69,8 +69,9 @@ export function toColumns(payment: Payment): (number | string | null)[] {
 		settledAtUs ?? null,
 		dueAtMs ?? null,
 	];
-	const sum = sumOf([Number(payment.amountCents), payment.acceptedAtUs, ...numbers]);
-	return [...numbers, moreOf(payment), sum];
+	const more = moreOf(payment);
+	const sum = sumOf([Number(payment.amountCents), payment.acceptedAtUs, ...numbers]) + sumOfText(more);
+	return [...numbers, more, sum];
 }
 
 /** The attempt of a payment that was charged at the first: all that is to know of it is in the charge. */
@@ -99,7 +100,7 @@ function moreOf(payment: Payment): string | null {
 
 /** Throws where the columns are not what was written. */
 export function toRow(columns: Columns): Row {
-	if (columns.sum !== sumOfColumns(columns)) throw new Error(`payment ${columns.seq} is damaged in the database`);
+	if (!isIntact(columns)) throw new Error(`payment ${columns.seq} is damaged in the database`);
 	const state = states[columns.state] as PaymentState;
 	const more: More = columns.more === null ? {} : JSON.parse(columns.more);
 	const amountCents = BigInt(columns.amount_cents);

@@ -38,7 +38,8 @@ const migrations: readonly string[] = [
 		PRIMARY KEY (level, bucket)
 	) STRICT, WITHOUT ROWID;
 
-	CREATE TABLE forgotten (id BLOB PRIMARY KEY, processor INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+	-- All of it is in an index once more, so that damage shows.
+	CREATE TABLE forgotten (id BLOB NOT NULL UNIQUE, processor INTEGER NOT NULL, UNIQUE (processor, id)) STRICT;
 	CREATE TABLE health (
 		processor INTEGER PRIMARY KEY,
 		poll_at_ms REAL NOT NULL DEFAULT 0,

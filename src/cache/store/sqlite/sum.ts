@@ -20,7 +20,14 @@ export function sumOf(values: readonly (number | null)[]): number {
 	return sum % modulus;
 }
 
-/** The same sum as an SQL expression. */
+/** Of a text; 0 where there is none. SQL has no such sum. */
+export function sumOfText(text: string | null): number {
+	let sum = 0;
+	if (text !== null) for (let i = 0; i < text.length; i++) sum = (sum * 65_599 + text.charCodeAt(i) + 1) % modulus;
+	return sum;
+}
+
+/** {@link sumOf} as an SQL expression. */
 export function sqlSumOf(columns: readonly string[]): string {
 	const terms = columns.map((column, place) => {
 		const whole = `CAST(ifnull(${column}, -1) AS INTEGER)`;
