@@ -57,12 +57,19 @@ const table = {
 		"where payments are kept; in memory nothing survives",
 	),
 	rpcAddr: setting("RPC_ADDR", address(), "127.0.0.1:9998", "host:port", "where the cache serves RPC over TCP"),
+	rpcSocket: setting(
+		"RPC_SOCKET",
+		text(),
+		"",
+		"path",
+		"the unix socket where the cache serves RPC beside RPC_ADDR; empty: cache.sock in DATA_DIR",
+	),
 	cacheAddr: setting(
 		"CACHE_ADDR",
 		text(),
 		"",
 		"unix:PATH or host:port",
-		"where api and consumer reach the cache; empty: the socket in DATA_DIR, which the cache serves beside RPC_ADDR",
+		"where api and consumer reach a cache that runs elsewhere; empty: the one started here, at RPC_SOCKET",
 	),
 	queueMax: setting(
 		"QUEUE_MAX",

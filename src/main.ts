@@ -8,7 +8,7 @@ import { systemClock } from "./clock.ts";
 import { addSettings, readSettings, type Settings, toEnvironment } from "./config.ts";
 import { createLog, prettyLines } from "./log.ts";
 import type { Processor } from "./payment/payment.ts";
-import { keepCompiledCode, selfCommand } from "./runtime.ts";
+import { selfCommand, useCompiledCode } from "./runtime.ts";
 import { runServiceProcess, type ServiceProcess, supervisedVariable } from "./service-process.ts";
 import { exitRefused, type ServiceSpec, supervise } from "./supervisor.ts";
 
@@ -19,7 +19,7 @@ const closeOfStop = 0.5;
 /** Linux's bound on the path of a unix socket, without its final zero. */
 const socketPathMax = 107;
 
-keepCompiledCode();
+useCompiledCode();
 /** Left to itself V8 collects late and grows on; services keep little, but for the simulators, who keep every payment. */
 const heaps = {
 	cache: { oldMb: 96, semiMb: 4 },
@@ -70,7 +70,7 @@ function startCache(settings: Settings): ServiceProcess["start"] {
 			{
 				...settings,
 				dataDir: resolve(settings.dataDir),
-				addresses: [cacheAddress(settings), settings.rpcAddr],
+				addresses: [cacheSocket(settings), settings.rpcAddr],
 				closeMs: stopMs * closeOfStop,
 				doubt: { pauseMinMs: doubtPauseMinMs, pauseMaxMs: doubtPauseMaxMs, parkAfterMs, parkedPauseMs },
 			},
@@ -110,13 +110,18 @@ function startProcessor(name: Processor): Start {
 	};
 }
 
-/** Where the services reach the cache: its socket beside the data, in a shorter place where that path is too long. */
-function cacheAddress({ cacheAddr, dataDir }: Settings): string {
-	if (cacheAddr !== "") return cacheAddr;
+/** The cache's socket: beside the data unless said otherwise, or in a shorter place where that path is too long. */
+function cacheSocket({ rpcSocket, dataDir }: Settings): string {
+	if (rpcSocket !== "") return `unix:${rpcSocket}`;
 	const path = join(resolve(dataDir), "cache.sock");
 	if (Buffer.byteLength(path) <= socketPathMax) return `unix:${path}`;
 	const short = createHash("sha256").update(path).digest("hex").slice(0, 16);
 	return `unix:${join(tmpdir(), `payrelay-${short}.sock`)}`;
+}
+
+/** Where the other services reach it. */
+function cacheAddress(settings: Settings): string {
+	return settings.cacheAddr === "" ? cacheSocket(settings) : settings.cacheAddr;
 }
 
 function processorUrl(settings: Settings, name: Processor): string {
@@ -126,7 +131,7 @@ function processorUrl(settings: Settings, name: Processor): string {
 }
 
 async function runAll(settings: Settings): Promise<void> {
-	const log = createLog("supervisor", settings.logLevel, settings.logFormat);
+	const log = await createLog("supervisor", settings.logLevel, settings.logFormat);
 	const env = { ...toEnvironment(settings), LOG_FORMAT: "json", [supervisedVariable]: "1" };
 	const spec = (name: string, ...words: [keyof typeof heaps, ...string[]]): ServiceSpec => ({
 		name,
@@ -137,13 +142,14 @@ async function runAll(settings: Settings): Promise<void> {
 		...(settings.processorDefaultUrl === "" ? [spec("processor default", "processor", "default")] : []),
 		...(settings.processorFallbackUrl === "" ? [spec("processor fallback", "processor", "fallback")] : []),
 	];
+	const caches = settings.cacheAddr === "" ? [spec("cache", "cache")] : [];
 	const apis = Array.from({ length: settings.apiProcesses }, (_, i) => spec(`api ${i + 1}`, "api"));
 	const supervisor = supervise({
-		groups: [simulated, [spec("cache", "cache")], [spec("consumer", "consumer")], apis],
+		groups: [simulated, caches, [spec("consumer", "consumer")], apis],
 		clock: systemClock,
 		log,
 		say: (line) => process.stdout.write(`${line}\n`),
-		logLines: settings.logFormat === "json" ? process.stderr : prettyLines(),
+		logLines: settings.logFormat === "json" ? process.stderr : await prettyLines(),
 		stopMs: settings.stopMs,
 		startMs,
 	});

@@ -17,7 +17,12 @@ export function selfCommand(module: string, words: readonly string[] = [], heap?
 	return [process.execPath, ...options, module, ...words];
 }
 
-/** Keeps compiled code between starts, so that a service that was killed is back sooner. Deno does so by itself. */
-export function keepCompiledCode(): void {
+/** Uses the code that an earlier start compiled, so that a service that was killed is back sooner. Deno does so itself. */
+export function useCompiledCode(): void {
 	if (!("Deno" in globalThis)) nodeModule.enableCompileCache();
+}
+
+/** Keeps what was compiled so far for the next start; a process that is killed could not do it at its end. */
+export function keepCompiledCode(): void {
+	if (!("Deno" in globalThis)) nodeModule.flushCompileCache();
 }

@@ -1,6 +1,7 @@
 // The life of one service's process: it starts, says that it is ready, runs until it is told to stop, and ends.
 import { createLog, type Logger } from "./log.ts";
 import { refusalOf } from "./refusal.ts";
+import { keepCompiledCode } from "./runtime.ts";
 import { exitRefused } from "./supervisor.ts";
 
 /** A service that runs. */
@@ -26,7 +27,7 @@ export interface ServiceProcess {
 
 export async function runServiceProcess(service: ServiceProcess): Promise<void> {
 	const { name, supervised, stopMs } = service;
-	const log = createLog(name, service.logLevel, service.logFormat);
+	const log = await createLog(name, service.logLevel, service.logFormat);
 	const end = (error: unknown, what: string): never => {
 		log.fatal({ err: error }, what);
 		process.exit(1);
@@ -55,5 +56,6 @@ export async function runServiceProcess(service: ServiceProcess): Promise<void> 
 	process.on("SIGTERM", () => void stop());
 	process.on("SIGINT", () => void stop());
 	if (supervised) process.stdin.on("end", () => void stop()).resume();
+	keepCompiledCode();
 	process.stdout.write(`${name.padEnd(18)} ready  ${running.address}\n`);
 }

@@ -51,7 +51,8 @@ export async function serveRelayApi(settings: ApiProcessSettings, log: Logger): 
 			stats: createClient(StatsService, rpc.transport),
 			clock,
 			onFault: (error) => log.error({ err: error }, "a request met an error that nobody expected"),
-			isServing: () => serving,
+			// A cache that was restarted answers single calls before its stream of payments is open again.
+			isServing: () => serving && payments.figures().downMs === 0,
 		},
 		{ ...apiDefaults, purgeWaitMs, ...(adminKey !== undefined && { adminKey }) },
 	);

@@ -21,7 +21,7 @@ export interface WarmUpBounds {
  * Enough for the runtime's second compiler; a fast machine stops there. The time is a part of what a restart takes,
  * which is to stay well below a second.
  */
-export const warmUpBounds: WarmUpBounds = { ms: 250, payments: 8192 };
+export const warmUpBounds: WarmUpBounds = { ms: 120, payments: 8192 };
 
 /** Runs payments through the service behind `transport`; resolves to how many were settled. */
 export async function warmUp(transport: Transport, clock: Clock, bounds: WarmUpBounds): Promise<number> {

@@ -12,7 +12,7 @@ export interface RetryBudgetSettings {
 }
 
 /** A tenth of all attempts are retries when there is one for nine first ones. */
-export const retryBudgetDefaults: RetryBudgetSettings = { ratio: 1 / 9, burstMax: 128, tricklePerS: 10 };
+export const retryBudgetDefaults: RetryBudgetSettings = { ratio: 1 / 9, burstMax: 128, tricklePerS: 25 };
 
 export interface RetryBudget {
 	/** A first attempt is made. */

@@ -38,7 +38,7 @@ export const batchBounds: BatchBounds = {
 	deadlineMs: 1_000,
 	tickMs: 10,
 	backoffMinMs: 10,
-	backoffMaxMs: 250,
+	backoffMaxMs: 100,
 	failFastMs: 500,
 	steadyMs: 3_000,
 	stallMs: 5_000,

@@ -23,7 +23,9 @@ export function openHighWater(path: string): HighWater {
 	const fd = openMark(path);
 	const write = (commit: number): void => {
 		const digits = String(commit).padStart(15, "0");
-		writeSync(fd, `${digits} ${digits}\n`, 0);
+		// As bytes: given text, Deno does not heed the position.
+		const bytes = Buffer.from(`${digits} ${digits}\n`, "latin1");
+		writeSync(fd, bytes, 0, bytes.length, 0);
 	};
 	try {
 		return {
