@@ -99,7 +99,9 @@ export async function openSqliteRows(folder: string, options: SqliteOptions = {}
 		update: ({ seq, payment }) => void update.run(...toColumns(payment), seq),
 		get(id) {
 			const found = get.get(paymentIdToBytes(id)) as unknown as Columns | undefined;
-			return found && toRow(found);
+			const row = found && toRow(found);
+			if (row && row.payment.id !== id) throw new Error(`payment ${id} is damaged in the database`);
+			return row;
 		},
 		open: (after, upTo, max) => rowsOf(open, after, upTo, max),
 		due: (nowMs, max) => rowsOf(due, nowMs, max),

@@ -27,10 +27,11 @@ export function sumOfText(text: string | null): number {
 	return sum;
 }
 
-/** {@link sumOf} as an SQL expression. */
-export function sqlSumOf(columns: readonly string[]): string {
+/** {@link sumOf} as an SQL expression; a cast is dear, and only the columns with fractions need one. */
+export function sqlSumOf(columns: readonly string[], fractional: readonly string[]): string {
 	const terms = columns.map((column, place) => {
-		const whole = `CAST(ifnull(${column}, -1) AS INTEGER)`;
+		const value = `ifnull(${column}, -1)`;
+		const whole = fractional.includes(column) ? `CAST(${value} AS INTEGER)` : value;
 		return `(${whole} & 4294967295) * ${lowWeight(place)} + (${whole} >> 32) * ${highWeight(place)}`;
 	});
 	return `(${terms.join(" + ")}) % ${modulus}`;
