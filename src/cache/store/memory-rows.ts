@@ -25,7 +25,8 @@ export function createMemoryRows(): Rows {
 		return row;
 	};
 	const ofSeq = (seq: number): Row => bySeq.get(seq) as Row;
-	const dueRows = () => [...due].map(ofSeq).sort((a, b) => (a.payment.dueAtMs ?? 0) - (b.payment.dueAtMs ?? 0));
+	const dueRows = () =>
+		[...due].map(ofSeq).sort((a, b) => (a.payment.dueAtMs ?? 0) - (b.payment.dueAtMs ?? 0) || a.seq - b.seq);
 
 	return {
 		marks,

@@ -44,7 +44,7 @@ export async function openSqliteRows(folder: string, options: SqliteOptions = {}
 	const open = db.prepare(
 		`SELECT ${fields} FROM payment WHERE seq > ? AND seq <= ? AND state IN (${openStates}) ORDER BY seq LIMIT ?`,
 	);
-	const due = db.prepare(`SELECT ${fields} FROM payment ${aside} AND due_at_ms <= ? ORDER BY due_at_ms LIMIT ?`);
+	const due = db.prepare(`SELECT ${fields} FROM payment ${aside} AND due_at_ms <= ? ORDER BY due_at_ms, seq LIMIT ?`);
 	const nextDue = db.prepare(
 		`SELECT due_at_ms AS due FROM payment ${aside} AND due_at_ms IS NOT NULL ORDER BY due_at_ms LIMIT 1`,
 	);
