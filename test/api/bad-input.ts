@@ -103,7 +103,7 @@ function bodies(): BadInput[] {
 			send: () => chunked(`2;${"x".repeat(40_000)}\r\n{}\r\n0\r\n\r\n`),
 			// Deno does not bound them; what it reads of the body is judged all the same.
 			...("Deno" in globalThis
-				? { statuses: [400], problem: "invalid-payment" }
+				? { statuses: [400], problem: "invalid-payment", fields: ["#/correlationId", "#/amount"] }
 				: { statuses: [413], problem: "body-too-large" }),
 		},
 		{ name: "a byte order mark", send: (id) => post(`\ufeff${payment(id, "1")}`), statuses: [202] },
