@@ -9,6 +9,7 @@ import { ProcessorService } from "../gen/payrelay/v1/processor_service_pb.ts";
 import { QueueService } from "../gen/payrelay/v1/queue_service_pb.ts";
 import { StatsService } from "../gen/payrelay/v1/stats_service_pb.ts";
 import type { Routes } from "../rpc/carrier.ts";
+import { createAbsentees } from "./absentees.ts";
 import { createDispatcher } from "./dispatch.ts";
 import { failStop } from "./fail-stop.ts";
 import { createHoldings } from "./holdings.ts";
@@ -21,7 +22,7 @@ export interface CacheOptions {
 	readonly store: Store;
 	readonly clock: Clock;
 	/** The same that the store was opened with. */
-	readonly settings: Pick<StoreSettings, "leaseMs" | "inFlightMax">;
+	readonly settings: Pick<StoreSettings, "leaseMs" | "reclaimMs" | "inFlightMax">;
 	/** Called once, when nothing can be promised any more. */
 	readonly onFailed: (cause: unknown) => void;
 }
@@ -40,7 +41,7 @@ const sweepMinMs = 10;
 const sweepMaxMs = 1000;
 
 export function createCache({ store: bare, clock, settings, onFailed }: CacheOptions): Cache {
-	const { leaseMs, inFlightMax } = settings;
+	const { leaseMs, reclaimMs, inFlightMax } = settings;
 	const sweepMs = Math.min(Math.max(leaseMs / sweepsPerLease, sweepMinMs), sweepMaxMs);
 	const ended = new AbortController();
 	let cancelSweep: (() => void) | undefined;
@@ -57,7 +58,8 @@ export function createCache({ store: bare, clock, settings, onFailed }: CacheOpt
 		closing: ended.signal,
 	});
 	const processors = createProcessorService(store);
-	const queue = createQueueService({ store, dispatcher, leaseMs, inFlightMax, closing: ended.signal });
+	const absentees = createAbsentees(store, clock, reclaimMs, failUnlessEnded);
+	const queue = createQueueService({ store, dispatcher, absentees, leaseMs, inFlightMax, closing: ended.signal });
 
 	function end(message: string): void {
 		if (ended.signal.aborted) return;
@@ -66,6 +68,7 @@ export function createCache({ store: bare, clock, settings, onFailed }: CacheOpt
 		cancelSweep?.();
 		ended.abort(error);
 		for (const part of [dispatcher, stats, processors]) part.close(error);
+		absentees.close();
 	}
 
 	function fail(cause: unknown): void {

@@ -31,6 +31,7 @@ export interface Dispatcher {
 	/** A session's stream, until `signal` aborts. ABORTED when another one takes its place. */
 	connect(request: SessionRequest, signal: AbortSignal): AsyncGenerator<Delivery, void>;
 	readonly connected: number;
+	isConnected(session: string): boolean;
 	/** To be called now and then: shows waiting consumers that their stream is alive, and looks for work. */
 	tick(): void;
 	/** Ends all streams, and accepts no more, with this error. */
@@ -211,6 +212,7 @@ export function createDispatcher(holdings: Holdings, clock: Clock, onError: (cau
 		get connected() {
 			return streams.size;
 		},
+		isConnected: (session) => streams.has(session),
 		tick() {
 			ticked = true;
 			wake();

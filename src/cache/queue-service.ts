@@ -13,6 +13,7 @@ import {
 } from "../gen/payrelay/v1/queue_service_pb.ts";
 import { enqueueBatches, pinBatches, releaseBatches } from "../rpc/batch-methods.ts";
 import { serveBatches } from "../rpc/batch-server.ts";
+import type { Absentees } from "./absentees.ts";
 import {
 	enqueueOutcome,
 	jobToProto,
@@ -29,6 +30,7 @@ import type { Job, Store } from "./store/store.ts";
 export interface QueueOptions {
 	readonly store: Store;
 	readonly dispatcher: Dispatcher;
+	readonly absentees: Absentees;
 	readonly leaseMs: number;
 	readonly inFlightMax: number;
 	/** Aborts, with the error for its callers, when the service ends. */
@@ -39,7 +41,7 @@ export interface QueueOptions {
 const fullRetryMs = 1000;
 
 export function createQueueService(options: QueueOptions): ServiceImpl<typeof QueueService> {
-	const { store, dispatcher, leaseMs, inFlightMax, closing } = options;
+	const { store, dispatcher, absentees, leaseMs, inFlightMax, closing } = options;
 
 	async function enqueue(requests: readonly EnqueueRequest[]): Promise<EnqueueOutcome[]> {
 		const outcomes = await store.enqueue(requests.map(newPayment));
@@ -89,10 +91,16 @@ export function createQueueService(options: QueueOptions): ServiceImpl<typeof Qu
 				credit: { fresh: credit, pursuit: pursuitCredit },
 				held: held.map(leaseKey),
 			};
-			for await (const given of dispatcher.connect(request, signal)) yield delivery(given);
+			absentees.seen(sessionId);
+			try {
+				for await (const given of dispatcher.connect(request, signal)) yield delivery(given);
+			} finally {
+				if (!dispatcher.isConnected(sessionId)) absentees.left(sessionId);
+			}
 		},
 
 		async renew({ sessionId, tokens }) {
+			absentees.seen(sessionId);
 			const lost = await store.renew(sessionId, tokens.map(Number));
 			return { lost: lost.map(BigInt) };
 		},

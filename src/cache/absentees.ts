@@ -1,0 +1,48 @@
+// Consumers whose stream has ended: unless they come back or renew a lease in time, what they held is given on.
+//
+// A killed consumer's leases would run out by themselves, but only after a whole lease; until then the books lack what
+// it charged and could not tell.
+import type { Clock } from "../clock.ts";
+import type { Store } from "./store/store.ts";
+
+export interface Absentees {
+	/** The session's stream has ended, and no other took its place. */
+	left(session: string): void;
+	/** A sign of life of the session. */
+	seen(session: string): void;
+	close(): void;
+}
+
+/** `graceMs`: how long a session may take to come back. One timer for each session that is away. */
+export function createAbsentees(
+	store: Pick<Store, "endSession">,
+	clock: Clock,
+	graceMs: number,
+	onError: (cause: unknown) => void,
+): Absentees {
+	const away = new Map<string, () => void>();
+	let closed = false;
+
+	function seen(session: string): void {
+		away.get(session)?.();
+		away.delete(session);
+	}
+
+	return {
+		seen,
+		left(session) {
+			seen(session);
+			if (closed) return;
+			const cancel = clock.after(graceMs, () => {
+				away.delete(session);
+				store.endSession(session).catch(onError);
+			});
+			away.set(session, cancel);
+		},
+		close() {
+			closed = true;
+			for (const cancel of away.values()) cancel();
+			away.clear();
+		},
+	};
+}
