@@ -23,14 +23,14 @@ function setting<T>(
 }
 
 const table = {
-	port: setting("PORT", integer(0, 65535), 9999, "port", "where the HTTP API listens"),
-	host: setting("HOST", text(), "0.0.0.0", "address", "where the HTTP API listens"),
+	port: setting("PORT", integer(1, 65535), 9999, "port", "where the HTTP API listens"),
+	host: setting("HOST", filled(), "0.0.0.0", "address", "where the HTTP API listens"),
 	apiListen: setting(
 		"API_LISTEN",
-		text(),
+		socket(),
 		"",
 		"unix:PATH",
-		"a unix socket for the HTTP API instead of HOST and PORT, for a load balancer on the same machine",
+		"a unix socket for the HTTP API instead of HOST and PORT, for a load balancer on the same machine; one api process",
 	),
 	apiProcesses: setting("API_PROCESSES", integer(1, 16), 2, "processes", "how many api processes share the port"),
 	adminKeyFile: setting(
@@ -48,7 +48,7 @@ const table = {
 		"how long a POST waits for its payment to be on disk before the answer is 503",
 	),
 
-	dataDir: setting("DATA_DIR", text(), "./data", "path", "where the store and the services' socket are kept"),
+	dataDir: setting("DATA_DIR", filled(), "./data", "path", "where the store and the services' socket are kept"),
 	store: setting(
 		"STORE",
 		choice("sqlite", "memory"),
@@ -66,7 +66,7 @@ const table = {
 	),
 	cacheAddr: setting(
 		"CACHE_ADDR",
-		text(),
+		socketOrAddress(),
 		"",
 		"unix:PATH or host:port",
 		"where api and consumer reach a cache that runs elsewhere; empty: the one started here, at RPC_SOCKET",
@@ -213,10 +213,22 @@ export function addSettings(command: Command): Command {
 /** The settings that a command was given. A wrong one ends the process: its name, its value, and what was expected. */
 export function readSettings(command: Command): Settings {
 	const options = command.optsWithGlobals();
-	return Object.fromEntries(
+	const settings = Object.fromEntries(
 		Object.entries(table).map(([key, { name }]) => [key, options[camel(flag(name).slice(2))]]),
 	) as Settings;
+	for (const [min, max] of ranges)
+		if (settings[min] > settings[max])
+			command.error(
+				`error: ${table[max].name} is ${settings[max]}. Expected at least ${table[min].name}, which is ${settings[min]}.`,
+			);
+	return settings;
 }
+
+/** Settings of which one may not be above the other. */
+const ranges = [
+	["chargeDeadlineMinMs", "chargeDeadlineMaxMs"],
+	["doubtPauseMinMs", "doubtPauseMaxMs"],
+] as const;
 
 /** The environment that gives a child process these settings. */
 export function toEnvironment(settings: Settings): Record<string, string> {
@@ -249,6 +261,27 @@ function fee(): (text: string) => number {
 
 function text(): (text: string) => string {
 	return (text) => text;
+}
+
+function filled(): (text: string) => string {
+	return (text) => {
+		if (text.trim() === "") throw expected("a value that is not empty");
+		return text;
+	};
+}
+
+/** Linux bounds the path of a unix socket to 107 bytes. */
+const socketPath = /^unix:.{1,107}$/;
+
+function socket(): (text: string) => string {
+	return (text) => {
+		if (text !== "" && !socketPath.test(text)) throw expected("unix:PATH, with a path of 1 to 107 characters");
+		return text;
+	};
+}
+
+function socketOrAddress(): (text: string) => string {
+	return (text) => (text === "" || text.startsWith("unix:") ? socket()(text) : address()(text));
 }
 
 function choice<const T extends string>(...choices: readonly T[]): (text: string) => T {

@@ -1,5 +1,7 @@
 // The one command: reads settings and starts every service, or the one that is named.
 import { createHash } from "node:crypto";
+import { once } from "node:events";
+import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -16,6 +18,8 @@ import { exitRefused, type ServiceSpec, supervise } from "./supervisor.ts";
 const startMs = 60_000;
 /** Of the time for stopping, the part that calls under way may take. */
 const closeOfStop = 0.5;
+/** How long the log's last lines may take to be written, ms. */
+const lastLinesMs = 300;
 /** Linux's bound on the path of a unix socket, without its final zero. */
 const socketPathMax = 107;
 
@@ -130,6 +134,19 @@ function processorUrl(settings: Settings, name: Processor): string {
 	return url === "" ? `http://127.0.0.1:${port}` : url;
 }
 
+/** Why the address cannot be had alone. Api processes share theirs, so they would share it with another relay's too. */
+async function takenBy(host: string, port: number): Promise<string | undefined> {
+	const probe = createServer();
+	try {
+		await once(probe.listen({ host, port }), "listening");
+		return undefined;
+	} catch (error) {
+		return (error as NodeJS.ErrnoException).code === "EADDRINUSE" ? (error as Error).message : undefined;
+	} finally {
+		probe.close();
+	}
+}
+
 async function runAll(settings: Settings): Promise<void> {
 	const log = await createLog("supervisor", settings.logLevel, settings.logFormat);
 	const env = { ...toEnvironment(settings), LOG_FORMAT: "json", [supervisedVariable]: "1" };
@@ -143,7 +160,16 @@ async function runAll(settings: Settings): Promise<void> {
 		...(settings.processorFallbackUrl === "" ? [spec("processor fallback", "processor", "fallback")] : []),
 	];
 	const caches = settings.cacheAddr === "" ? [spec("cache", "cache")] : [];
-	const apis = Array.from({ length: settings.apiProcesses }, (_, i) => spec(`api ${i + 1}`, "api"));
+	// A unix socket has one listener.
+	const apis = Array.from({ length: settings.apiListen === "" ? settings.apiProcesses : 1 }, (_, i) =>
+		spec(`api ${i + 1}`, "api"),
+	);
+	const taken = settings.apiListen === "" ? await takenBy(settings.host, settings.port) : undefined;
+	if (taken !== undefined) {
+		log.fatal(`${taken}: PORT is in use, perhaps by another relay`);
+		await systemClock.sleep(lastLinesMs);
+		process.exit(exitRefused);
+	}
 	const supervisor = supervise({
 		groups: [simulated, caches, [spec("consumer", "consumer")], apis],
 		clock: systemClock,
@@ -164,5 +190,7 @@ async function runAll(settings: Settings): Promise<void> {
 	);
 	const refused = await supervisor.stopped;
 	await ready;
+	// The last words of a service that refused to start are still on their way.
+	if (refused !== undefined) await systemClock.sleep(lastLinesMs);
 	process.exit(refused === undefined ? 0 : exitRefused);
 }

@@ -4,9 +4,15 @@ export class Refusal extends Error {
 	override readonly name = "Refusal";
 }
 
-/** What the system says about an address that cannot be had is as final as a refusal of our own. */
+/** What the system says of a path or an address that a setting named, and that cannot be had. */
+const final = new Set([
+	...["EADDRINUSE", "EADDRNOTAVAIL", "ENOTFOUND", "EINVAL"],
+	...["EACCES", "EPERM", "EROFS", "ENOENT", "ENOTDIR", "EISDIR", "EEXIST"],
+]);
+
+/** Why starting again is of no use; `undefined` where it may be. */
 export function refusalOf(error: unknown): string | undefined {
 	if (error instanceof Refusal) return error.message;
 	const { code, message } = error as NodeJS.ErrnoException;
-	return code === "EADDRINUSE" || code === "EACCES" || code === "EADDRNOTAVAIL" ? message : undefined;
+	return code !== undefined && final.has(code) ? `${message}: see the settings (--help)` : undefined;
 }

@@ -88,7 +88,8 @@ export function supervise(options: SupervisorOptions): Supervisor {
 		child.once("close", (code, signal) => {
 			exited.resolve();
 			if (stopping.signal.aborted) return;
-			if (code === exitRefused) {
+			// Refused when it starts with the others; later it may be a passing want, and is tried again.
+			if (code === exitRefused && !service.said) {
 				refused = name;
 				stop();
 				return;

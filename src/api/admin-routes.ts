@@ -35,7 +35,8 @@ export function adminRoutes(
 			method: "GET",
 			path: "/readyz",
 			async handle() {
-				if (!isServing()) return { kind: "unavailable", detail: "This process is stopping." };
+				if (!isServing())
+					return { kind: "unavailable", detail: "This process is stopping, or the cache does not answer it." };
 				await stats.figures({}, probe);
 				return json('{"status":"ready"}');
 			},

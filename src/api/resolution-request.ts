@@ -42,7 +42,11 @@ export function parseResolutionRequest(text: string): ResolutionRequest | Proble
 	const why = words("why", whyMax);
 	const charge = body.charge === undefined ? undefined : parseCharge(body.charge, errors);
 	if (decision !== undefined && (decision === Decision.SETTLE) !== (body.charge !== undefined))
-		errors.push({ pointer: "#/charge", detail: "is for the decision settle, and only for it" });
+		errors.push({
+			pointer: "#/charge",
+			detail:
+				body.charge === undefined ? "is missing: the decision settle needs it" : "is for the decision settle only",
+		});
 	if (errors.length > 0)
 		return { kind: "invalid-resolution", detail: "See errors for the members that are missing or not valid.", errors };
 	return { decision: decision!, who, why, ...(charge && { charge }) };

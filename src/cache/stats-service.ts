@@ -91,7 +91,7 @@ export function createStatsService({ store, clock, inFlightMax, consumers, closi
 				case "refused":
 					throw new ConnectError(
 						"the charge is not of the processor that the payment is pinned to",
-						Code.InvalidArgument,
+						Code.FailedPrecondition,
 					);
 			}
 		},

@@ -4,7 +4,7 @@
 // with an empty body, failing, not charged. A 500 with a body says nothing: the insert may commit after it. An answer
 // is complete only where its header said how long it is and so much came: one that ends with its connection looks the
 // same when it was cut.
-import { parseCents } from "../payment/amount.ts";
+import { parseAmount } from "../payment/amount.ts";
 import { parseInstant } from "../payment/instant.ts";
 import { type Processor, parsePaymentId } from "../payment/payment.ts";
 import type { ChargeAnswer, HealthAnswer, ReadBackAnswer } from "./ports.ts";
@@ -47,7 +47,7 @@ export function readReadBack(processor: Processor, id: string, { status, body, f
 	});
 	if (!found || typeof found.correlationId !== "string" || typeof found.requestedAt !== "string")
 		return { kind: "no_answer" };
-	const amountCents = typeof found.amount === "number" ? parseCents(amountSource) : undefined;
+	const amountCents = typeof found.amount === "number" ? parseAmount(amountSource) : undefined;
 	const requestedAtUs = parseInstant(found.requestedAt);
 	if (parsePaymentId(found.correlationId) !== id || amountCents === undefined || requestedAtUs === undefined)
 		return { kind: "no_answer" };

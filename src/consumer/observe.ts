@@ -19,14 +19,14 @@ export function loadSign(answer: ChargeAnswer): LoadSign {
 	}
 }
 
-/** 429 is for the limiter, and an abort of our own says nothing about the processor. */
+/** An abort of our own says nothing about the processor; one that turns charges away does not charge either. */
 export function breakerSign(answer: ChargeAnswer): "success" | "failure" | undefined {
 	switch (answer.kind) {
 		case "charged":
 		case "duplicate":
 			return "success";
 		case "not_charged":
-			return answer.why === "too_many" ? undefined : "failure";
+			return "failure";
 		case "unknown":
 			return answer.why === "aborted" ? undefined : "failure";
 	}

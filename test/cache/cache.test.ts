@@ -238,7 +238,7 @@ describe("parked payments", () => {
 		const { stats, done } = await parked();
 		const charge = { processor: Processor.FALLBACK, amountCents: 1990n, requestedAtUs: 1n };
 		const decision = { id, decision: Decision.SETTLE, who: "ops", why: "seen at the processor", charge };
-		expect(await codeOf(done(stats.resolveParked(decision)))).toBe(Code.InvalidArgument);
+		expect(await codeOf(done(stats.resolveParked(decision)))).toBe(Code.FailedPrecondition);
 		const { payment } = await done(
 			stats.resolveParked({ ...decision, charge: { ...charge, processor: Processor.DEFAULT } }),
 		);

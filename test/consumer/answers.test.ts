@@ -70,12 +70,19 @@ test("a read-back gives the exact amount and the time in microseconds, whatever 
 
 test("a read-back keeps every amount exact", () => {
 	fc.assert(
-		fc.property(fc.bigInt({ min: 0n, max: 99_999_999_999n }), (cents) => {
+		fc.property(fc.bigInt({ min: 1n, max: 99_999_999_999n }), (cents) => {
 			const body = `{"correlationId":"${paymentId(1)}","amount":${formatCents(cents)},"requestedAt":"2025-07-15T12:00:00"}`;
 			const answer = readReadBack("fallback", paymentId(1), whole(200, body));
 			expect(answer.kind === "found" && answer.charge.amountCents).toBe(cents);
 		}),
 	);
+});
+
+test("a read-back of an amount that no payment can have is no answer: a person should look, and the books stay whole", () => {
+	for (const amount of ["0", "0.001", "1000000000", "1e25", "92000000000000000", "-1", '"19.90"']) {
+		const body = `{"correlationId":"${paymentId(1)}","amount":${amount},"requestedAt":"2025-07-15T12:00:00"}`;
+		expect(readReadBack("default", paymentId(1), whole(200, body))).toEqual({ kind: "no_answer" });
+	}
 });
 
 test("only 404 says that a payment is not there", () => {

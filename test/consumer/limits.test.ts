@@ -88,7 +88,7 @@ test("limiter and breaker: what an answer says of load and of health", () => {
 	expect(loadSign({ kind: "unknown", why: "timeout" })).toBe("overload");
 	expect(loadSign({ kind: "charged" })).toBe("good");
 	expect(loadSign({ kind: "not_charged", why: "failing" })).toBe("neutral");
-	expect(breakerSign({ kind: "not_charged", why: "too_many" })).toBeUndefined();
+	expect(breakerSign({ kind: "not_charged", why: "too_many" })).toBe("failure");
 	expect(breakerSign({ kind: "unknown", why: "aborted" })).toBeUndefined();
 	expect(breakerSign({ kind: "not_charged", why: "failing" })).toBe("failure");
 	expect(breakerSign({ kind: "not_charged", why: "refused" })).toBe("failure");

@@ -119,8 +119,8 @@ async function settlesAgain(relay: Relay): Promise<void> {
 }
 
 const wrongSettings = [
-	["PORT", "http", "0 to 65535"],
-	["PORT", "65536", "0 to 65535"],
+	["PORT", "http", "1 to 65535"],
+	["PORT", "65536", "1 to 65535"],
 	["API_PROCESSES", "0", "1 to 16"],
 	["PROCESSOR_DEFAULT_URL", "localhost:8001", "a URL"],
 	["PROCESSOR_FALLBACK_FEE", "15%", "part of the amount"],

@@ -14,11 +14,14 @@ export function lockFolder(folder: string): { close(): void } {
 	const file = join(folder, "lock.db");
 	// Beside the lock, and only for people: it stays behind when its writer is killed.
 	const note = join(folder, "owner.pid");
-	const lock = new DatabaseSync(file);
+	let lock: DatabaseSync | undefined;
 	try {
+		lock = new DatabaseSync(file);
 		lock.exec("PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE");
 	} catch (error) {
-		lock.close();
+		lock?.close();
+		if (isSqliteError(error, "unopened", "readonly"))
+			throw new Refusal(`${folder} (DATA_DIR) cannot be written to: ${(error as Error).message}`, { cause: error });
 		if (isSqliteError(error, "busy"))
 			throw new Refusal(`${folder} is in use by another cache${ownerOf(note)}; a store has one owner`);
 		if (isSqliteError(error, "corrupt", "foreign"))

@@ -3,6 +3,8 @@
 const kinds = {
 	busy: { code: 5, text: "database is locked" },
 	corrupt: { code: 11, text: "database disk image is malformed" },
+	unopened: { code: 14, text: "unable to open database file" },
+	readonly: { code: 8, text: "attempt to write a readonly database" },
 	foreign: { code: 26, text: "file is not a database" },
 } as const;
 

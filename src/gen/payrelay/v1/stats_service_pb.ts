@@ -1179,7 +1179,7 @@ export const StatsService: GenService<{
   },
   /**
    * ResolveParked carries out a person's decision on a parked payment, and records who and why. NOT_FOUND: no such
-   * payment. FAILED_PRECONDITION: it is not parked.
+   * payment. FAILED_PRECONDITION: it is not parked, or the charge is not of the processor that it is bound to.
    *
    * @generated from rpc payrelay.v1.StatsService.ResolveParked
    */
