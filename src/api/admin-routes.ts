@@ -46,6 +46,7 @@ export function adminRoutes(
 			path: "/metrics",
 			admin: true,
 			async handle() {
+				// While the cache is away this process's own counters are told all the same.
 				const figures = await stats.figures({}, probe).catch(() => undefined);
 				return new Response(await metrics.expose(figures), { headers: { "content-type": metrics.contentType } });
 			},

@@ -7,7 +7,7 @@ import type { Payment, Resolution } from "../../payment/life.ts";
 import * as life from "../../payment/life.ts";
 import { type Processor, processors } from "../../payment/payment.ts";
 import { createLeases, type Lease } from "./leases.ts";
-import type { Row, Rows } from "./rows.ts";
+import { epochMarks, type Row, type Rows } from "./rows.ts";
 import type {
 	EnqueueOutcome,
 	Figures,
@@ -334,19 +334,7 @@ export function createEngine(
 			returned = [];
 			openAttempts.clear();
 			for (const processor of processors) inFlight[processor] = 0;
-			Object.assign(marks, {
-				epoch: marks.epoch + 1,
-				doneUpTo: 0,
-				leasedUpTo: 0,
-				open: 0,
-				inDoubt: 0,
-				parked: 0,
-				accepted: 0,
-				settled: 0,
-				flagged: 0,
-				attempts: 0,
-				retries: 0,
-			});
+			Object.assign(marks, epochMarks(marks.epoch + 1));
 			purging = false;
 			return { epoch: marks.epoch, forgotten, keptInDoubt };
 		},

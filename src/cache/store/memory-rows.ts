@@ -1,6 +1,6 @@
 // Rows in memory: nothing survives the process. For tests, and to show what durability costs.
 import type { Processor } from "../../payment/payment.ts";
-import type { Marks, Row, Rows } from "./rows.ts";
+import { epochMarks, type Marks, type Row, type Rows } from "./rows.ts";
 import type { Health, Window } from "./store.ts";
 
 /** An empty medium. `commit` and `sync` do nothing, as there is no disk. */
@@ -15,7 +15,7 @@ export function createMemoryRows(): Rows {
 	};
 	const polls: Record<Processor, number> = { default: 0, fallback: 0 };
 	const health = new Map<Processor, Health>();
-	const marks: Marks = { ...noMarks(1), boot: 1 };
+	const marks: Marks = { ...epochMarks(1), boot: 1, commit: 0 };
 	let lastSeq = 0;
 
 	const put = (row: Row): Row => {
@@ -108,23 +108,5 @@ export function createMemoryRows(): Rows {
 		health: () => [...health.values()],
 		saveHealth: (answer) => void health.set(answer.processor, answer),
 		close() {},
-	};
-}
-
-/** The marks of an empty store at the start of an epoch; what counts over epochs is left to the caller. */
-export function noMarks(epoch: number): Omit<Marks, "boot"> {
-	return {
-		epoch,
-		commit: 0,
-		doneUpTo: 0,
-		leasedUpTo: 0,
-		open: 0,
-		inDoubt: 0,
-		parked: 0,
-		accepted: 0,
-		settled: 0,
-		flagged: 0,
-		attempts: 0,
-		retries: 0,
 	};
 }

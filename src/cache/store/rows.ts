@@ -34,6 +34,23 @@ export interface Marks {
 	retries: number;
 }
 
+/** The marks at the start of an epoch, but for those that count over epochs. */
+export function epochMarks(epoch: number): Omit<Marks, "boot" | "commit"> {
+	return {
+		epoch,
+		doneUpTo: 0,
+		leasedUpTo: 0,
+		open: 0,
+		inDoubt: 0,
+		parked: 0,
+		accepted: 0,
+		settled: 0,
+		flagged: 0,
+		attempts: 0,
+		retries: 0,
+	};
+}
+
 export interface Rows {
 	/** As of the last commit; change it between `begin` and `commit`. */
 	readonly marks: Marks;

@@ -2,7 +2,7 @@
 //
 // Whatever a promise reports when it resolves is on disk (where the store has one). Outcomes come in the order of what
 // was asked. A store that can no longer keep its promises rejects with StoreFailed, from then on for good.
-import type { AttemptResult, Charge, Payment, Pin, Resolution } from "../../payment/life.ts";
+import type { AttemptResult, Charge, DoubtPolicy, Payment, Pin, Resolution } from "../../payment/life.ts";
 import type { Processor } from "../../payment/payment.ts";
 
 export interface NewPayment {
@@ -164,5 +164,5 @@ export interface StoreSettings {
 	readonly inFlightMax: number;
 	/** The least time between two polls of one processor's health. */
 	readonly pollGapMs: number;
-	readonly doubt: import("../../payment/life.ts").DoubtPolicy;
+	readonly doubt: DoubtPolicy;
 }
