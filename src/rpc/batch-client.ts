@@ -3,7 +3,7 @@
 // What is called in the same turn, or while as many batches are under way as may be, goes into the next batch. When the
 // stream breaks it is opened again, and what was not answered is sent again: every call that goes this way is idempotent.
 // A call ends by its deadline at the latest, with an error from which `isOutcomeUnknown` tells whether it was sent.
-import type { DescMessage, MessageInitShape, MessageShape } from "@bufbuild/protobuf";
+import { create, type DescMessage, type MessageInitShape, type MessageShape, toBinary } from "@bufbuild/protobuf";
 import { Code, ConnectError, type Transport } from "@connectrpc/connect";
 import type { Clock } from "../clock.ts";
 import { type BatchMethod, batchNumber } from "./batch-method.ts";
@@ -53,7 +53,8 @@ export interface CallOptions {
 export interface BatchClient<Item, Outcome> {
 	/**
 	 * RESOURCE_EXHAUSTED: too much waits, nothing was sent. UNAVAILABLE: the server is away or this client closed.
-	 * DEADLINE_EXCEEDED: sent, and no answer came in time. INVALID_ARGUMENT: the server refused this very item.
+	 * DEADLINE_EXCEEDED: sent, and no answer came in time. INVALID_ARGUMENT: the server refused this very item, or it
+	 * cannot be encoded.
 	 */
 	call(item: Item, options?: CallOptions): Promise<Outcome>;
 	/** Takes no more calls, waits for the answers to those under way for up to `graceMs`, rejects the rest. */
@@ -243,6 +244,22 @@ export function createBatchClient<Item, Outcome, I extends DescMessage, O extend
 		return batches.request(batch, items);
 	}
 
+	function unencodable(cause: unknown): ConnectError {
+		const text = "the item cannot be encoded; nothing was sent";
+		return new ConnectError(text, Code.InvalidArgument, undefined, undefined, cause);
+	}
+
+	/** Why this item breaks every batch that it is in, if it does. Dear: asked only where a stream has broken by INTERNAL. */
+	function encodingError(item: Item): unknown {
+		const { input } = batches.method;
+		try {
+			toBinary(input, create(input, batches.request(1, [item])));
+			return undefined;
+		} catch (error) {
+			return error;
+		}
+	}
+
 	function requestsOf(from: Stream<Item, Outcome, Request>): AsyncIterable<Request> {
 		const end = { done: true, value: undefined } as const;
 		const iterator: AsyncIterator<Request> = {
@@ -357,13 +374,20 @@ export function createBatchClient<Item, Outcome, I extends DescMessage, O extend
 	}
 
 	function ending(from: Stream<Item, Outcome, Request>, error: ConnectError): ConnectError {
-		const unanswered = [...from.underWay.values()].flat().filter((entry) => entry.state === "sent");
+		let unanswered = [...from.underWay.values()].flat().filter((entry) => entry.state === "sent");
 		if (error.code === Code.InvalidArgument && error.isWireError) {
 			if (unanswered.length === 1) fail(unanswered.pop()!, error);
 			for (const entry of unanswered) {
 				if (!entry.suspect) suspects++;
 				entry.suspect = true;
 			}
+		}
+		if (error.code === Code.Internal) {
+			for (const entry of unanswered) {
+				const cause = encodingError(entry.item);
+				if (cause !== undefined) fail(entry, unencodable(cause));
+			}
+			unanswered = unanswered.filter((entry) => entry.state === "sent");
 		}
 		for (const entry of unanswered) entry.state = "waiting";
 		if (unanswered.length > 0) waiting = new Set([...unanswered, ...waiting]);

@@ -258,6 +258,20 @@ describe("cut streams", () => {
 		await lab.client.close(0);
 	});
 
+	test("an item that cannot be encoded fails alone, at once, and takes no other down with it", async () => {
+		const lab = createBatchLab(acceptAll);
+		await lab.clock.settle();
+		const tooLarge = { ...payment(2), amountCents: 2n ** 63n };
+		const calls = [payment(1), tooLarge, payment(3)].map((item) =>
+			lab.client.call(item).catch((error: ConnectError) => [error.code, isOutcomeUnknown(error)]),
+		);
+		await lab.clock.advance(200);
+		expect(await Promise.all(calls)).toEqual([1, [Code.InvalidArgument, false], 1]);
+		expect(await lab.client.call(payment(4))).toBe(1);
+		await lab.client.close(0);
+		expect(lab.clock.pending()).toBe(0);
+	});
+
 	test("wherever the stream is cut, each call ends: answered, or by its deadline", async () => {
 		const steps = fc.array(fc.constantFrom("call", "cut", "away", "back", "answer", "wait"), { maxLength: 40 });
 		await fc.assert(
