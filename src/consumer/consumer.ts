@@ -154,7 +154,8 @@ export function createConsumer(options: ConsumerOptions): Consumer {
 		const cancel = clock.after(settings.giveBackMs, abort);
 		if (givingBack.signal.aborted) abort();
 		else givingBack.signal.addEventListener("abort", abort);
-		const given = untilAnswered(() => queue.release(hand.job, hand.result), ports, bound.signal).then(() => {
+		const release = untilAnswered(() => queue.release(hand.job, hand.result), ports, bound.signal);
+		const given = release.then(undefined, onError).then(() => {
 			cancel();
 			givingBack.signal.removeEventListener("abort", abort);
 			hands.drop(hand);

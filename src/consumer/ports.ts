@@ -21,7 +21,15 @@ export type Proof = "charged" | "read_back";
 
 export type SettleOutcome = "settled" | "repeated" | "stale" | "refused";
 
-/** The queue's hot calls. Each is idempotent, and rejects when no answer came within its deadline. */
+/** No answer came in time: whether the call took effect is not known, and to ask again is safe. */
+export class NoAnswer extends Error {
+	override readonly name = "NoAnswer";
+}
+
+/**
+ * The queue's hot calls. Each is idempotent, and rejects with `NoAnswer` where none came within its deadline; any other
+ * rejection says that asking again is of no use, and that one of the two programs is wrong.
+ */
 export interface Queue {
 	pin(job: Job, processor: Processor, signal: AbortSignal): Promise<PinOutcome>;
 	release(job: Job, result: AttemptResult): Promise<"released" | "fenced">;

@@ -1,5 +1,5 @@
 // The queue's hot calls over its streams of batches: what is asked while a batch is under way is the next batch.
-import type { ConnectError, Transport } from "@connectrpc/connect";
+import { Code, ConnectError, type Transport } from "@connectrpc/connect";
 import type { Clock } from "../clock.ts";
 import { createBatchClient } from "../rpc/batch-client.ts";
 import { pinBatches, releaseBatches, settleBatches } from "../rpc/batch-methods.ts";
@@ -11,7 +11,7 @@ import {
 	settleFromProto,
 	settlementToProto,
 } from "./convert.ts";
-import type { Queue } from "./ports.ts";
+import { NoAnswer, type Queue } from "./ports.ts";
 
 export interface ConnectedQueue {
 	readonly queue: Queue;
@@ -51,12 +51,22 @@ export function connectQueue(
 	});
 	return {
 		queue: {
-			pin: async (job, processor, signal) => pinFromResponse(await pins.call(pinToProto(job, processor), { signal })),
-			release: async (job, result) => releaseFromProto(await releases.call(releaseToProto(job, result))),
-			settle: async (job, charge, proof) => settleFromProto(await settles.call(settlementToProto(job, charge, proof))),
+			pin: (job, processor, signal) => answer(pins.call(pinToProto(job, processor), { signal }), pinFromResponse),
+			release: (job, result) => answer(releases.call(releaseToProto(job, result)), releaseFromProto),
+			settle: (job, charge, proof) => answer(settles.call(settlementToProto(job, charge, proof)), settleFromProto),
 		},
 		async close(graceMs) {
 			await Promise.all([pins.close(graceMs), releases.close(graceMs), settles.close(graceMs)]);
 		},
 	};
+}
+
+/** A call that the queue refuses for what it says, or that cannot be encoded, would be refused again. */
+async function answer<A, B>(call: Promise<A>, read: (answer: A) => B): Promise<B> {
+	try {
+		return read(await call);
+	} catch (error) {
+		const final = !(error instanceof ConnectError) || error.code === Code.InvalidArgument;
+		throw final ? error : new NoAnswer(error.rawMessage, { cause: error });
+	}
 }

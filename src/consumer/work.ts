@@ -9,7 +9,7 @@ import type { Processor } from "../payment/payment.ts";
 import { type Backoff, backoffMs } from "./backoff.ts";
 import { type ChargeEffect, type ChargeEnd, type ChargeEvent, nextCharge, startCharge } from "./charge.ts";
 import type { Hand, Hands } from "./hands.ts";
-import type { Gateway, PinOutcome, Proof, Queue } from "./ports.ts";
+import { type Gateway, NoAnswer, type PinOutcome, type Proof, type Queue } from "./ports.ts";
 
 export interface WorkPorts {
 	readonly queue: Queue;
@@ -81,8 +81,9 @@ async function askForPin(
 	hand.result = "not_charged";
 	try {
 		return await ports.queue.pin(hand.job, processor, signal);
-	} catch {
-		// No answer: whether it is on disk is not known, but nothing will be sent under it.
+	} catch (error) {
+		if (!(error instanceof NoAnswer)) throw error;
+		// Whether it is on disk is not known, but nothing will be sent under it.
 		return { outcome: "lost" };
 	}
 }
@@ -124,7 +125,10 @@ async function release(hand: Hand, result: AttemptResult, ports: WorkPorts, sign
 	return { on: "release", answer: { outcome: outcome ?? "lost" } };
 }
 
-/** Repeats an idempotent call until it is answered; undefined where the signal has aborted before. Asks once at least. */
+/**
+ * Repeats an idempotent call until it is answered; undefined where the signal has aborted before. Asks once at least.
+ * Rejects where asking again is of no use.
+ */
 export async function untilAnswered<T>(
 	call: () => Promise<T>,
 	{ clock, random, pause }: Pick<WorkPorts, "clock" | "random" | "pause">,
@@ -133,8 +137,8 @@ export async function untilAnswered<T>(
 	for (let tries = 0; ; tries++) {
 		try {
 			return await call();
-		} catch {
-			// No answer within the call's own deadline: nothing is known, so it is asked again.
+		} catch (error) {
+			if (!(error instanceof NoAnswer)) throw error;
 			if (signal.aborted) return undefined;
 			await clock.sleep(backoffMs(pause, tries, random), signal).catch(() => undefined);
 			if (signal.aborted) return undefined;

@@ -1,7 +1,7 @@
 // A queue service for tests: leases, pins, releases and settles in memory, that can be cut off, and come back.
 import { Code, ConnectError } from "@connectrpc/connect";
 import type { HealthClient } from "../../src/consumer/health.ts";
-import type { Job, PinOutcome, Queue } from "../../src/consumer/ports.ts";
+import { type Job, NoAnswer, type PinOutcome, type Queue } from "../../src/consumer/ports.ts";
 import type { StreamClient } from "../../src/consumer/stream.ts";
 import { sentAtUs } from "./harness.ts";
 
@@ -28,6 +28,9 @@ export function createCloud({ leaseMs = 9_000, inFlightMax = 512 } = {}) {
 
 	const check = () => {
 		if (world.away) throw new ConnectError("away", Code.Unavailable);
+	};
+	const reach = () => {
+		if (world.away) throw new NoAnswer("away");
 	};
 	function lost(tokens: readonly bigint[]): bigint[] {
 		const gone = tokens.filter((token) => world.forget.has(token) || !out.has(token));
@@ -90,7 +93,7 @@ export function createCloud({ leaseMs = 9_000, inFlightMax = 512 } = {}) {
 
 	const queue: Queue = {
 		async pin(job, processor): Promise<PinOutcome> {
-			check();
+			reach();
 			const held = out.get(job.token);
 			if (!held) return { outcome: "fenced" };
 			held.pinned = processor;
@@ -98,13 +101,13 @@ export function createCloud({ leaseMs = 9_000, inFlightMax = 512 } = {}) {
 			return { outcome: "pinned", requestedAtUs: sentAtUs };
 		},
 		async release(job, result) {
-			check();
+			reach();
 			if (!out.delete(job.token)) return "fenced";
 			log.push(`release ${job.token} ${result}`);
 			return "released";
 		},
 		async settle(job, charge) {
-			check();
+			reach();
 			out.delete(job.token);
 			log.push(`settle ${job.token} ${charge.processor}`);
 			return "settled";

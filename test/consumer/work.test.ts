@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { createHands, type Hand } from "../../src/consumer/hands.ts";
-import type { Job } from "../../src/consumer/ports.ts";
+import { type Job, NoAnswer } from "../../src/consumer/ports.ts";
 import { type WorkPorts, work } from "../../src/consumer/work.ts";
 import { createFakeClock } from "../fake-clock.ts";
 import { makeJob, never, sentAtUs, stubGateway, stubQueue } from "./harness.ts";
@@ -96,7 +96,7 @@ test("a duplicate is read back, and stays in doubt where that fails", async () =
 
 test("a pin that got no answer is given back as not charged: nothing was sent", async () => {
 	const { begin, calls, queue } = setup();
-	queue.pinAs = () => Promise.reject(new Error("no answer"));
+	queue.pinAs = () => Promise.reject(new NoAnswer("no answer"));
 	expect(await begin()).toBe("released");
 	expect(calls).toEqual(["pin 7 default", "release 7 not_charged"]);
 });
@@ -146,7 +146,7 @@ test("a POST that was sent when its lease was lost goes on, and its charge is se
 test("a charge that happened is told to the books again and again until they answer", async () => {
 	const { begin, calls, queue, clock, commits } = setup();
 	let failures = 5;
-	queue.settleAs = () => (failures-- > 0 ? Promise.reject(new Error("away")) : Promise.resolve("settled"));
+	queue.settleAs = () => (failures-- > 0 ? Promise.reject(new NoAnswer("away")) : Promise.resolve("settled"));
 	const end = begin();
 	await clock.advance(5_000);
 	expect(await end).toBe("settled");
@@ -154,9 +154,26 @@ test("a charge that happened is told to the books again and again until they ans
 	expect(commits[0]).toBeGreaterThan(0);
 });
 
+test("what the books refuse to understand is not asked again: the job fails, loudly, and its lease is left to others", async () => {
+	const { begin, calls, queue, hand, clock } = setup();
+	queue.settleAs = () => Promise.reject(new Error("there is no such epoch"));
+	await expect(begin()).rejects.toThrow("no such epoch");
+	expect(calls.filter((call) => call.startsWith("settle"))).toHaveLength(1);
+	expect(hand.result).toBe("unknown");
+	expect(clock.pending()).toBe(0);
+});
+
+test("a pin that can never be made fails its job, with nothing sent", async () => {
+	const { begin, calls, queue, hand } = setup();
+	queue.pinAs = () => Promise.reject(new Error("there is no such epoch"));
+	await expect(begin()).rejects.toThrow("no such epoch");
+	expect(calls).toEqual(["pin 7 default"]);
+	expect(hand.result).toBe("not_charged");
+});
+
 test("when the job's time is over it stops asking, and the lease is left to run out", async () => {
 	const { begin, queue, clock, controller } = setup();
-	queue.settleAs = () => Promise.reject(new Error("away"));
+	queue.settleAs = () => Promise.reject(new NoAnswer("away"));
 	const end = begin();
 	await clock.advance(5_000);
 	controller.abort();
