@@ -2,7 +2,7 @@
 //
 // What is called in the same turn, or while as many batches are under way as may be, goes into the next batch. When the
 // stream breaks it is opened again, and what was not answered is sent again: every call that goes this way is idempotent.
-// A call ends by its deadline at the latest, with an error from which `isOutcomeUnknown` tells whether it was sent.
+// A call ends by its deadline at the latest.
 import { create, type DescMessage, type MessageInitShape, type MessageShape, toBinary } from "@bufbuild/protobuf";
 import { Code, ConnectError, type Transport } from "@connectrpc/connect";
 import type { Clock } from "../clock.ts";
@@ -82,13 +82,6 @@ export interface BatchClientOptions<Item, Outcome, I extends DescMessage, O exte
 	readonly bounds?: Partial<BatchBounds>;
 	/** Told once each time that the server is gone, and why; the client goes on by itself. */
 	readonly onBreak?: (error: ConnectError) => void;
-}
-
-const unknownOutcomes = new WeakSet<ConnectError>();
-
-/** Whether the call may have taken effect, at the server, though it was rejected with this. */
-export function isOutcomeUnknown(error: unknown): boolean {
-	return error instanceof ConnectError && unknownOutcomes.has(error);
 }
 
 interface Entry<Item, Outcome> extends Timed {
@@ -188,7 +181,6 @@ export function createBatchClient<Item, Outcome, I extends DescMessage, O extend
 	}
 
 	function fail(entry: Waiting, error: ConnectError): void {
-		if (entry.everSent && error.code !== Code.InvalidArgument) unknownOutcomes.add(error);
 		settle(entry);
 		entry.reject(error);
 	}
