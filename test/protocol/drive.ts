@@ -6,6 +6,7 @@ import type { ReleaseOutcome, SettleOutcome } from "../../src/cache/store/store.
 import type { Clock } from "../../src/clock.ts";
 import type { ChargeEnd, ChargeEvent, ChargeStep } from "../../src/consumer/charge.ts";
 import type { Hand } from "../../src/consumer/hands.ts";
+import { NoAnswer } from "../../src/consumer/ports.ts";
 import { work } from "../../src/consumer/work.ts";
 import type { Processor } from "../../src/payment/payment.ts";
 import type { CallPorts, Calls } from "./calls.ts";
@@ -101,7 +102,7 @@ export const driveForReal: Driver = (
 		return new Promise((resolve, reject) => {
 			const heard = (answer: T | undefined): void => {
 				world.touch();
-				if (answer === undefined) reject(new Error("no answer"));
+				if (answer === undefined) reject(new NoAnswer("no answer"));
 				else resolve(answer);
 			};
 			beforeStep(
