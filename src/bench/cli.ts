@@ -6,6 +6,7 @@ import type { Terminal } from "./live.ts";
 import { verdict } from "./report.ts";
 import { makeFolder, writeResults } from "./results.ts";
 import type { Bench, Scenario } from "./scenario.ts";
+import { budget } from "./scenarios/budget.ts";
 import { drain } from "./scenarios/drain.ts";
 import { ladder } from "./scenarios/ladder.ts";
 import { preview, previewSeconds, previewUsers } from "./scenarios/preview.ts";
@@ -26,6 +27,9 @@ interface CliOptions {
 	readonly adminKey?: string;
 	readonly pid?: number;
 	readonly env: Record<string, string>;
+	readonly limit?: string;
+	readonly nginx: string;
+	readonly flags: Record<string, string>;
 	readonly out: string;
 	readonly seed: number;
 	readonly runs: number;
@@ -98,6 +102,24 @@ export async function bench(args: readonly string[], out: Terminal, signal: Abor
 		.option("--warm-up <s>", "before each step, at its rate, s", notNegative, 5)
 		.option("--p99 <ms>", "the p99 not to be passed, ms", positive, 10)
 		.option("--refine <n>", "further steps between the last rate borne and the first not borne", notNegative, 3);
+	scenario(
+		"budget",
+		"rates in turn, open loop, instant processors: latency and CPU beside other servers; see --limit",
+		budget,
+		(o: { rates: number[]; seconds: number; warmUp: number; rounds: number; beside: Record<string, string> }) => ({
+			...o,
+			warmUpS: o.warmUp,
+		}),
+	)
+		.option("--rates <list>", "payments/s", rateList, [500, 1000, 2000, 3000, 4000])
+		.option("--seconds <s>", "length of each step as measured, s", positive, 8)
+		.option("--warm-up <s>", "before each step, at its rate, s", notNegative, 2)
+		.option("--rounds <n>", "times that all is measured; the medians are told", whole, 3)
+		.addOption(
+			new Option("--beside <NAME=URL>", "another server, measured in turn with the relay; may be repeated")
+				.argParser(environment)
+				.default({}),
+		);
 	scenario(
 		"timetable",
 		"random timetables of delays and failures, one a seed, from --seed on; some never let a processor recover",
@@ -178,6 +200,19 @@ function addCommonOptions(command: Command): Command {
 		.option("--pid <n>", "with --url: the process whose descendants' memory and CPU are measured", whole)
 		.addOption(
 			new Option("--env <NAME=VALUE>", "a setting of the relay that is started; may be repeated")
+				.argParser(environment)
+				.default({}),
+		)
+		.option(
+			"--limit <command>",
+			"start the relay as docker-compose.yml does, nginx included, each service as `<command> NAME CPUS MEM_MB SERVICE…`",
+		)
+		.option("--nginx <program>", "with --limit: where nginx is", "nginx")
+		.addOption(
+			new Option(
+				"--flags <SERVICE=FLAGS>",
+				"with --limit: a service's runtime flags instead of its own; may be repeated",
+			)
 				.argParser(environment)
 				.default({}),
 		)

@@ -111,7 +111,7 @@ async function stop(child: ChildProcess, exited: Promise<string>): Promise<void>
 }
 
 /** Held all at once, so that they differ, and then let go. */
-async function freePorts(count: number): Promise<number[]> {
+export async function freePorts(count: number): Promise<number[]> {
 	const servers = await Promise.all(
 		Array.from(
 			{ length: count },

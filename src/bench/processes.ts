@@ -36,7 +36,7 @@ const pageBytes = 4096;
 /** New processes are looked for only so often. */
 const discoverMs = 5_000;
 
-export function createSampler(rootPid: number): Sampler {
+export function createSampler(rootPids: readonly number[]): Sampler {
 	let pids: readonly number[] = [];
 	let discoveredMs = Number.NEGATIVE_INFINITY;
 	let first = new Map<number, ProcessSample>();
@@ -45,7 +45,7 @@ export function createSampler(rootPid: number): Sampler {
 
 	async function sample(fresh = false): Promise<readonly ProcessSample[]> {
 		if (fresh || performance.now() - discoveredMs > discoverMs) {
-			pids = await descendants(rootPid);
+			pids = await descendants(rootPids);
 			discoveredMs = performance.now();
 		}
 		const found = (await Promise.all(pids.map(readProcess))).filter((one) => one !== undefined);
@@ -96,8 +96,8 @@ export function rssByName(samples: readonly ProcessSample[]): Map<string, number
 	return sums;
 }
 
-/** The process and all below it. */
-async function descendants(rootPid: number): Promise<readonly number[]> {
+/** The processes and all below them. */
+async function descendants(rootPids: readonly number[]): Promise<readonly number[]> {
 	const parents = new Map<number, number>();
 	const entries = await readdir("/proc").catch(() => []);
 	await Promise.all(
@@ -108,7 +108,7 @@ async function descendants(rootPid: number): Promise<readonly number[]> {
 				if (stat) parents.set(Number(entry), Number(stat[1]));
 			}),
 	);
-	const found = parents.has(rootPid) ? [rootPid] : [];
+	const found = rootPids.filter((pid) => parents.has(pid));
 	for (const pid of found) for (const [child, parent] of parents) if (parent === pid) found.push(child);
 	return found;
 }
@@ -132,7 +132,8 @@ async function readProcess(pid: number): Promise<ProcessSample | undefined> {
 export function nameOf(commandLine: string): string {
 	const words = commandLine.split("\0").filter((word) => word !== "");
 	const main = words.findIndex((word) => word.endsWith("main.ts"));
-	if (main < 0) return words[0]?.split("/").at(-1) ?? "?";
+	// nginx writes what each of its processes is for: "nginx: worker process".
+	if (main < 0) return words[0]?.split(":", 1)[0]?.split("/").at(-1) ?? "?";
 	const named = words.slice(main + 1).filter((word) => /^[a-z]+$/.test(word));
 	return named.length === 0 ? "supervisor" : named.slice(0, 2).join(" ");
 }

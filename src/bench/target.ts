@@ -1,11 +1,13 @@
 // What a bench drives: a relay and its two processors, started here or given by their addresses.
 import type { Processor } from "../payment/payment.ts";
 import type { Audited } from "./audit.ts";
+import { type Deployed, deploy } from "./deployment.ts";
 import { createHttp } from "./http.ts";
 import { launch, ready } from "./launch.ts";
 import { createSampler, type Sampler } from "./processes.ts";
 import { createProcessorClient, type ProcessorClient } from "./processor-client.ts";
 import { createRelayClient, type RelayClient } from "./relay-client.ts";
+import { readThrottling, type Throttling } from "./throttling.ts";
 
 export interface TargetOptions {
 	/** A relay that runs already; absent: one is started. */
@@ -21,6 +23,11 @@ export interface TargetOptions {
 	readonly pid?: number | undefined;
 	/** Settings of the relay that is started. */
 	readonly env: Readonly<Record<string, string>>;
+	/** The relay is started as it is deployed, each service within its limits by this command; absent: by its one command. */
+	readonly limit?: string | undefined;
+	readonly nginx: string;
+	/** Runtime flags of deployed services. */
+	readonly flags: Readonly<Record<string, string>>;
 	readonly logPath: string;
 }
 
@@ -29,6 +36,8 @@ export interface Target extends Audited {
 	readonly relay: RelayClient;
 	readonly processors: Readonly<Record<Processor, ProcessorClient>>;
 	readonly sampler: Sampler | undefined;
+	/** How long services were held up by their CPU limits; empty where nothing was started within limits. */
+	throttled(): Promise<ReadonlyMap<string, Throttling>>;
 	/** Who is told how long each successful request beside the load took that the public script makes as well. */
 	timed: (ms: number) => void;
 	close(): Promise<void>;
@@ -38,10 +47,17 @@ const publicScriptAsks = /^\/(?:admin\/)?(?:payments-summary|configurations)/;
 const usualDefaultUrl = "http://127.0.0.1:8001";
 const usualFallbackUrl = "http://127.0.0.1:8002";
 
+async function start({ limit, ...options }: TargetOptions, signal: AbortSignal): Promise<Deployed> {
+	if (limit !== undefined) return deploy({ ...options, limit }, signal);
+	const { pid, ...launched } = await launch(options, signal);
+	return { ...launched, pids: [pid] };
+}
+
 export async function openTarget(options: TargetOptions, signal: AbortSignal): Promise<Target> {
-	const launched = options.url === undefined ? await launch(options, signal) : undefined;
+	const launched = options.url === undefined ? await start(options, signal) : undefined;
 	const url = launched?.url ?? options.url!;
-	const { defaultUrl = usualDefaultUrl, fallbackUrl = usualFallbackUrl, pid } = launched ?? options;
+	const { defaultUrl = usualDefaultUrl, fallbackUrl = usualFallbackUrl } = launched ?? options;
+	const pids = launched?.pids ?? (options.pid === undefined ? [] : [options.pid]);
 	if (!launched) await ready(`${url.replace(/\/$/, "")}/payments-summary`, signal);
 	const timed = (ms: number, path: string): void => {
 		if (publicScriptAsks.test(path)) target.timed(ms);
@@ -58,7 +74,8 @@ export async function openTarget(options: TargetOptions, signal: AbortSignal): P
 			default: createProcessorClient(defaultHttp, options.token),
 			fallback: createProcessorClient(fallbackHttp, options.token),
 		},
-		sampler: pid === undefined ? undefined : createSampler(pid),
+		sampler: pids.length === 0 ? undefined : createSampler(pids),
+		throttled: () => readThrottling(options.limit === undefined ? [] : pids),
 		timed: () => {},
 		async close() {
 			await Promise.all([relayHttp.close(), defaultHttp.close(), fallbackHttp.close()]);

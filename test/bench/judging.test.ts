@@ -185,7 +185,7 @@ describe("what is read and written", () => {
 		expect(name("deno", "run", "-A", "/app/src/main.ts", "processor", "default")).toBe("processor default");
 		expect(name("node", "--single-threaded", "src/main.ts", "api", "--port", "9999")).toBe("api");
 		expect(name("node", "src/main.ts")).toBe("supervisor");
-		expect(name("nginx: worker process")).toBe("nginx: worker process");
+		expect(name("nginx: worker process")).toBe("nginx");
 	});
 });
 

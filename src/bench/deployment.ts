@@ -1,0 +1,149 @@
+// Starts the relay as docker-compose.yml deploys it: nginx, two api, cache and consumer, each within its part of the budget.
+//
+// The limits themselves come from a command of the machine's, because only that knows how its processes are limited.
+import { type ChildProcess, spawn } from "node:child_process";
+import { chmod, mkdtemp, open, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { selfCommand } from "../runtime.ts";
+import { supervisedVariable } from "../service-process.ts";
+import { freePorts, type LaunchOptions, ready } from "./launch.ts";
+
+/** Of one service, as docker-compose.yml has it; a test compares the two. */
+export interface Share {
+	readonly cpus: number;
+	readonly memoryMb: number;
+	/** Of the runtime. */
+	readonly flags: readonly string[];
+}
+
+const lean = ["--max-semi-space-size=2"];
+export const budget: Readonly<Record<"nginx" | "cache" | "consumer" | "api1" | "api2", Share>> = {
+	nginx: { cpus: 0.2, memoryMb: 20, flags: [] },
+	cache: { cpus: 0.4, memoryMb: 100, flags: ["--max-old-space-size=64", ...lean] },
+	consumer: { cpus: 0.3, memoryMb: 80, flags: ["--max-old-space-size=48", ...lean] },
+	api1: { cpus: 0.3, memoryMb: 75, flags: ["--max-old-space-size=48", ...lean] },
+	api2: { cpus: 0.3, memoryMb: 75, flags: ["--max-old-space-size=48", ...lean] },
+};
+
+export interface DeployOptions extends LaunchOptions {
+	/** Called as `<limit> NAME CPUS MEM_MB COMMAND…`, runs the command within these limits; words parted by blanks. */
+	readonly limit: string;
+	/** The program. */
+	readonly nginx: string;
+	/** Runtime flags in place of a service's own, by its name, for trying them out. */
+	readonly flags: Readonly<Record<string, string>>;
+}
+
+export interface Deployed {
+	readonly url: string;
+	readonly defaultUrl: string;
+	readonly fallbackUrl: string;
+	/** Of everything within the budget. */
+	readonly pids: readonly number[];
+	close(): Promise<void>;
+}
+
+interface Running {
+	readonly child: ChildProcess;
+	readonly exited: Promise<string>;
+}
+
+const stopMaxMs = 30_000;
+const main = fileURLToPath(new URL("../main.ts", import.meta.url));
+const nginxConf = fileURLToPath(new URL("../../nginx.conf", import.meta.url));
+
+/** Rejects where a part of it does not get ready. */
+export async function deploy(options: DeployOptions, signal: AbortSignal): Promise<Deployed> {
+	const { env, limit, logPath } = options;
+	const [port, rpcPort, defaultPort, fallbackPort] = (await freePorts(4)) as [number, number, number, number];
+	const folder = await mkdtemp(join(tmpdir(), "payrelay-bench-"));
+	// Started by root, nginx runs as another user, and has to reach the sockets.
+	await chmod(folder, 0o755);
+	const log = await open(logPath, "a");
+	const started: Running[] = [];
+
+	function start(command: readonly string[], settings: Readonly<Record<string, string>> = {}): ChildProcess {
+		const [program, ...words] = command as [string, ...string[]];
+		const child = spawn(program, words, {
+			env: { ...process.env, ...env, ...settings, DATA_DIR: folder, [supervisedVariable]: "1", LOG_FORMAT: "json" },
+			// Its standard input ends with the bench, however that ends.
+			stdio: ["pipe", log.fd, log.fd],
+		});
+		const exited = new Promise<string>((resolve) => {
+			child.once("exit", (code, how) => resolve(`${words.slice(0, 2).join(" ")} ended with ${how ?? code}`));
+			child.once("error", (error) => resolve(error.message));
+		});
+		started.push({ child, exited });
+		return child;
+	}
+
+	function limited(name: keyof typeof budget, command: readonly string[], settings = {}): ChildProcess {
+		const { cpus, memoryMb } = budget[name];
+		return start([...limit.split(" "), `bench-${name}`, String(cpus), String(memoryMb), ...command], settings);
+	}
+
+	function service(name: keyof typeof budget, word: string, settings: Readonly<Record<string, string>>): ChildProcess {
+		const [program, ...words] = selfCommand(main, [word]);
+		const flags = options.flags[name] ?? options.flags[word];
+		return limited(name, [program, ...(flags?.split(" ") ?? budget[name].flags), ...words], settings);
+	}
+
+	async function close(): Promise<void> {
+		for (const { child, exited } of started.reverse()) await stop(child, exited);
+		await log.close();
+		await rm(folder, { recursive: true, force: true });
+	}
+
+	const failed = () => Promise.race(started.map(({ exited }) => exited)).then((how) => Promise.reject(new Error(how)));
+	const until = (path: string) => Promise.race([ready(path, signal), failed()]);
+	const processorUrls = [options.defaultUrl, options.fallbackUrl].map((given, i) => {
+		const own = i === 0 ? defaultPort : fallbackPort;
+		return given ?? `http://127.0.0.1:${own}`;
+	}) as [string, string];
+	const [defaultUrl, fallbackUrl] = processorUrls;
+	const cache = `unix:${join(folder, "cache.sock")}`;
+	const url = `http://127.0.0.1:${port}`;
+	try {
+		const ports = { PROCESSOR_DEFAULT_PORT: String(defaultPort), PROCESSOR_FALLBACK_PORT: String(fallbackPort) };
+		if (!options.defaultUrl) start(selfCommand(main, ["processor", "default"]), ports);
+		if (!options.fallbackUrl) start(selfCommand(main, ["processor", "fallback"]), ports);
+		const pids = [
+			limited("nginx", [options.nginx, "-p", folder, "-c", await writeNginxConf(folder, port), "-g", "daemon off;"]),
+			service("cache", "cache", { RPC_SOCKET: join(folder, "cache.sock"), RPC_ADDR: `127.0.0.1:${rpcPort}` }),
+			service("consumer", "consumer", {
+				CACHE_ADDR: cache,
+				PROCESSOR_DEFAULT_URL: defaultUrl,
+				PROCESSOR_FALLBACK_URL: fallbackUrl,
+			}),
+			...(["api1", "api2"] as const).map((name) =>
+				service(name, "api", { CACHE_ADDR: cache, API_LISTEN: `unix:${join(folder, `${name}.sock`)}` }),
+			),
+		].map((child) => child.pid!);
+		// Each api answers half of them: several in a row say that both are there.
+		for (let i = 0; i < 4; i++) await until(`${url}/readyz`);
+		await until(`${url}/payments-summary`);
+		return { url, defaultUrl, fallbackUrl, pids, close };
+	} catch (error) {
+		await close();
+		throw new Error(`the deployment did not get ready: ${(error as Error).message}; see ${logPath}`, { cause: error });
+	}
+}
+
+/** The project's own, with its paths and its port moved. */
+async function writeNginxConf(folder: string, port: number): Promise<string> {
+	const moved = (await readFile(nginxConf, "utf8"))
+		.replaceAll(/\/(run\/payrelay|tmp)\//g, `${folder}/`)
+		.replace("listen 9999", `listen 127.0.0.1:${port}`);
+	const path = join(folder, "nginx.conf");
+	await writeFile(path, moved);
+	return path;
+}
+
+async function stop(child: ChildProcess, exited: Promise<string>): Promise<void> {
+	child.kill("SIGTERM");
+	const late = setTimeout(() => child.kill("SIGKILL"), stopMaxMs);
+	await exited;
+	clearTimeout(late);
+}

@@ -1,0 +1,40 @@
+// The bench's budget is that of the deployment; throttling is told by service.
+import { readFile } from "node:fs/promises";
+import { expect, test } from "vitest";
+import { budget } from "../../src/bench/deployment.ts";
+import { median } from "../../src/bench/scenarios/budget.ts";
+import { throttlingSince } from "../../src/bench/throttling.ts";
+
+test("the bench limits each service as docker-compose.yml does, with the same runtime flags", async () => {
+	const compose = await readFile(new URL("../../docker-compose.yml", import.meta.url), "utf8");
+	/** A service's own lines; `api2` is made like `api1`. */
+	const linesOf = (name: string): string => new RegExp(`^ {2}${name}:.*\\n(?: {4}.*\\n|\\n)*`, "m").exec(compose)![0];
+	for (const [name, share] of Object.entries(budget)) {
+		const lines = linesOf(name === "api2" ? "api1" : name);
+		const [, cpus, memoryMb] = /cpus: "([\d.]+)", memory: (\d+)M/.exec(lines)!;
+		const flags = /NODE_OPTIONS: (.*)/.exec(lines)?.[1]?.split(" ") ?? [];
+		expect({ name, cpus: Number(cpus), memoryMb: Number(memoryMb), flags }).toEqual({ name, ...share });
+	}
+	const all = Object.values(budget);
+	expect(all.reduce((sum, { cpus }) => sum + cpus, 0)).toBeCloseTo(1.5);
+	expect(all.reduce((sum, { memoryMb }) => sum + memoryMb, 0)).toBeLessThanOrEqual(350);
+});
+
+test("throttling is told from one reading to the next", () => {
+	const before = new Map([["api", { periods: 10, throttled: 1, throttledMs: 5 }]]);
+	const now = new Map([
+		["api", { periods: 30, throttled: 4, throttledMs: 25 }],
+		["cache", { periods: 3, throttled: 0, throttledMs: 0 }],
+	]);
+	expect(throttlingSince(now, before)).toEqual(
+		new Map([
+			["api", { periods: 20, throttled: 3, throttledMs: 20 }],
+			["cache", { periods: 3, throttled: 0, throttledMs: 0 }],
+		]),
+	);
+});
+
+test("of an even number of rounds the median lies between the two in the middle", () => {
+	expect(median([5, 1, 3])).toBe(3);
+	expect(median([4, 1, 2, 9])).toBe(3);
+});
