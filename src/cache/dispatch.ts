@@ -21,6 +21,8 @@ export interface SessionRequest {
 	readonly session: string;
 	/** The most jobs outstanding, by kind. */
 	readonly credit: Readonly<Record<LeaseKind, number>>;
+	/** Of the credit for fresh ones, the most for payments that had an attempt before. */
+	readonly retriesMax: number;
 	readonly held: readonly LeaseKey[];
 }
 
@@ -41,6 +43,7 @@ export interface Dispatcher {
 interface Stream {
 	readonly session: string;
 	readonly credit: Readonly<Record<LeaseKind, number>>;
+	readonly retriesMax: number;
 	/** Hands jobs to the consumer that waits for the next message. */
 	deliver?: ((jobs: readonly Job[]) => void) | undefined;
 	/** A message was sent since the last tick. */
@@ -121,8 +124,11 @@ export function createDispatcher(holdings: Holdings, clock: Clock, onError: (cau
 				const turnMax = line.length > 1 ? sliceMax : messageMax;
 				const max = Math.min(room(stream, kind), messageMax - hand.length, turnMax);
 				if (max <= 0 || !waiting.has(stream)) continue;
-				const jobs = await store.lease(stream.session, kind, max);
-				if (jobs.length === 0) return;
+				const retriesMax = Math.max(0, stream.retriesMax - holdings.retries(stream.session));
+				const jobs = await store.lease(stream.session, kind, max, retriesMax);
+				// The next one may have room for what this one has not.
+				if (jobs.length === 0 && retriesMax >= max) return;
+				if (jobs.length === 0) continue;
 				hands.set(stream, [...hand, ...jobs]);
 				next.push(stream);
 			}
@@ -174,13 +180,13 @@ export function createDispatcher(holdings: Holdings, clock: Clock, onError: (cau
 		});
 	}
 
-	function admit({ session, credit }: SessionRequest): Stream {
+	function admit({ session, credit, retriesMax }: SessionRequest): Stream {
 		if (closed) throw closed;
 		const before = streams.get(session);
 		if (!before && streams.size >= sessionsMax)
 			throw new ConnectError(`${sessionsMax} sessions are connected already`, Code.ResourceExhausted);
 		if (before) end(before, new ConnectError("another stream of this session took its place", Code.Aborted));
-		const stream: Stream = { session, credit, active: false, ended: false };
+		const stream: Stream = { session, credit, retriesMax, active: false, ended: false };
 		streams.set(session, stream);
 		return stream;
 	}

@@ -13,6 +13,8 @@ interface Holding {
 	readonly epoch: number;
 	session: string;
 	kind: LeaseKind;
+	/** Fresh, and had an attempt before this lease. */
+	retry: boolean;
 	/** An attempt was committed under this lease. */
 	pinned: boolean;
 	/** Not before the store's own end of the lease, on the monotonic clock; infinite while a renewal is under way. */
@@ -23,6 +25,8 @@ export interface Holdings {
 	/** The store, watched. Its `subscribe` also wakes when a lease has ended, which may have freed credit. */
 	readonly store: Store;
 	outstanding(session: string, kind: LeaseKind): number;
+	/** Of the fresh ones, those that had an attempt before. */
+	retries(session: string): number;
 	/** Leases of a session without an attempt whose tokens are not among `held`. */
 	unknownTo(session: string, held: readonly LeaseKey[]): { id: string; token: number; epoch: number }[];
 }
@@ -30,15 +34,16 @@ export interface Holdings {
 export function createHoldings(store: Store, clock: Clock, leaseMs: number): Holdings {
 	const byToken = new Map<number, Holding>();
 	const byId = new Map<string, Holding>();
-	const counts = new Map<string, Record<LeaseKind, number>>();
+	const counts = new Map<string, Record<LeaseKind | "retries", number>>();
 	const wakes = new Set<() => void>();
 	let epoch = 0;
 
 	const leaseEndMs = () => clock.monotonic() + leaseMs;
 
 	function count(holding: Holding, by: 1 | -1): void {
-		const ofSession = counts.get(holding.session) ?? { fresh: 0, pursuit: 0 };
+		const ofSession = counts.get(holding.session) ?? { fresh: 0, pursuit: 0, retries: 0 };
 		ofSession[holding.kind] += by;
+		if (holding.retry) ofSession.retries += by;
 		if (ofSession.fresh + ofSession.pursuit === 0) counts.delete(holding.session);
 		else counts.set(holding.session, ofSession);
 	}
@@ -87,13 +92,15 @@ export function createHoldings(store: Store, clock: Clock, leaseMs: number): Hol
 
 	/** After a restart of the cache, a lease that is taken up again comes without its kind: the payment tells. */
 	async function adopt(session: string, { id, token }: LeaseKey): Promise<void> {
-		const holding: Holding = { id, token, epoch, session, kind: "fresh", pinned: true, endsAtMs: leaseEndMs() };
+		const endsAtMs = leaseEndMs();
+		const holding: Holding = { id, token, epoch, session, kind: "fresh", retry: false, pinned: true, endsAtMs };
 		begin(holding);
 		const payment = await store.payment(id);
 		if (!payment || byToken.get(token) !== holding) return;
 		count(holding, -1);
 		holding.kind = payment.state === "in_doubt" || payment.state === "parked" ? "pursuit" : "fresh";
 		holding.pinned = payment.openAttempt === token;
+		holding.retry = holding.kind === "fresh" && payment.attempts > (holding.pinned ? 1 : 0);
 		count(holding, 1);
 	}
 
@@ -105,14 +112,16 @@ export function createHoldings(store: Store, clock: Clock, leaseMs: number): Hol
 
 	const watched: Store = {
 		...store,
-		async lease(session, kind, max): Promise<Job[]> {
-			const jobs = await store.lease(session, kind, max);
+		async lease(session, kind, max, retriesMax): Promise<Job[]> {
+			const jobs = await store.lease(session, kind, max, retriesMax);
 			if (jobs.length === 0) return jobs;
 			const endsAtMs = leaseEndMs();
 			for (const job of jobs) {
 				seeEpoch(job.epoch);
 				if (job.epoch < epoch) continue;
-				begin({ id: job.id, token: job.token, epoch: job.epoch, session, kind, pinned: false, endsAtMs });
+				const { id, token, attempts } = job;
+				const retry = kind === "fresh" && attempts > 0;
+				begin({ id, token, epoch: job.epoch, session, kind, retry, pinned: false, endsAtMs });
 			}
 			// A purge that overtook the answer has ended these leases.
 			return jobs[0]!.epoch < epoch ? jobs.filter((job) => job.epoch === epoch) : jobs;
@@ -198,6 +207,7 @@ export function createHoldings(store: Store, clock: Clock, leaseMs: number): Hol
 	return {
 		store: watched,
 		outstanding: (session, kind) => counts.get(session)?.[kind] ?? 0,
+		retries: (session) => counts.get(session)?.retries ?? 0,
 		unknownTo(session, held) {
 			const named = new Set(held.map(({ token }) => token));
 			const unknown: Holding[] = [];

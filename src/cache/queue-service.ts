@@ -85,10 +85,11 @@ export function createQueueService(options: QueueOptions): ServiceImpl<typeof Qu
 			return { leaseMs, ...(job && { job: jobToProto(job) }) };
 		},
 
-		async *dequeueBatch({ sessionId, credit, pursuitCredit, held }, { signal }) {
+		async *dequeueBatch({ sessionId, credit, pursuitCredit, retryCredit, held }, { signal }) {
 			const request = {
 				session: sessionId,
 				credit: { fresh: credit, pursuit: pursuitCredit },
+				retriesMax: retryCredit || credit,
 				held: held.map(leaseKey),
 			};
 			absentees.seen(sessionId);

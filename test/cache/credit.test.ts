@@ -5,7 +5,7 @@ import type { Job } from "../../src/cache/store/store.ts";
 import { createLab, type Lab, pinned, released, settled, storeSettings, type TestConsumer } from "./dispatch-lab.ts";
 
 const sessions = ["a", "b"] as const;
-const credit = { a: { fresh: 3, pursuit: 2 }, b: { fresh: 5, pursuit: 1 } };
+const credit = { a: { fresh: 3, pursuit: 2, retriesMax: 2 }, b: { fresh: 5, pursuit: 1 } };
 type Session = (typeof sessions)[number];
 
 const session = fc.constantFrom(...sessions);
@@ -98,6 +98,8 @@ function take(world: World, step: Step): void {
 
 async function check({ lab }: World): Promise<void> {
 	let outstanding = 0;
+	expect(lab.holdings.retries("a")).toBeGreaterThanOrEqual(0);
+	expect(lab.holdings.retries("a")).toBeLessThanOrEqual(lab.holdings.outstanding("a", "fresh"));
 	for (const name of sessions)
 		for (const kind of ["fresh", "pursuit"] as const) {
 			const count = lab.holdings.outstanding(name, kind);
@@ -138,7 +140,7 @@ test("no order of events exceeds a session's credit, nor keeps any of it for goo
 
 			// A consumer that comes then gets all there is, as far as its credit goes.
 			const { waiting } = await lab.bare.figures();
-			const last = lab.connect("a", credit.a);
+			const last = lab.connect("a", { ...credit.a, retriesMax: credit.a.fresh });
 			await lab.clock.settle();
 			expect(last.jobs.filter(({ pin }) => !pin)).toHaveLength(Math.min(waiting, credit.a.fresh));
 			expect(lab.errors).toEqual([]);

@@ -33,6 +33,7 @@ export interface TestConsumer {
 export interface Credit {
 	readonly fresh: number;
 	readonly pursuit: number;
+	readonly retriesMax?: number;
 	readonly held?: readonly LeaseKey[];
 }
 
@@ -53,7 +54,7 @@ export function createLab(settings: StoreSettings = storeSettings) {
 		errors,
 
 		/** Reads a session's stream until it ends. */
-		connect(session: string, { fresh, pursuit, held = [] }: Credit): TestConsumer {
+		connect(session: string, { fresh, pursuit, retriesMax = fresh, held = [] }: Credit): TestConsumer {
 			const cut = new AbortController();
 			const consumer: TestConsumer = {
 				session,
@@ -65,7 +66,10 @@ export function createLab(settings: StoreSettings = storeSettings) {
 				cut: () => cut.abort(),
 			};
 			const read = async () => {
-				for await (const given of dispatcher.connect({ session, credit: { fresh, pursuit }, held }, cut.signal)) {
+				for await (const given of dispatcher.connect(
+					{ session, credit: { fresh, pursuit }, retriesMax, held },
+					cut.signal,
+				)) {
 					if ("lost" in given) consumer.lost = given.lost;
 					else if (given.jobs.length === 0) consumer.keepAlives++;
 					else {

@@ -59,6 +59,27 @@ describe("push", () => {
 		expect(first.messages).toEqual([1, 1]);
 	});
 
+	test("payments that had an attempt before leave room for those that had none, and go to whoever has room for them", async () => {
+		const lab = createLab();
+		await lab.post(40);
+		const first = lab.connect("a", { fresh: 40, pursuit: 0, retriesMax: 10 });
+		await lab.clock.settle();
+		const tried = first.jobs.splice(0);
+		await lab.outcome(lab.store.pin(tried.map((job) => pinned(job))));
+		await lab.outcome(lab.store.release(tried.map((job) => released(job, "not_charged"))));
+		expect(first.jobs.map(({ attempts }) => attempts)).toEqual(Array(10).fill(1));
+		expect(lab.holdings.retries("a")).toBe(10);
+		await lab.post(35);
+		await lab.clock.settle();
+		expect(first.jobs.filter(({ attempts }) => attempts === 0)).toHaveLength(30);
+		const second = lab.connect("b", { fresh: 40, pursuit: 0, retriesMax: 20 });
+		await lab.clock.settle();
+		expect(second.jobs.filter(({ attempts }) => attempts === 1)).toHaveLength(20);
+		expect(second.jobs.filter(({ attempts }) => attempts === 0)).toHaveLength(5);
+		await lab.outcome(lab.store.release([released(first.jobs[0]!)]));
+		expect(lab.holdings.retries("a")).toBe(10);
+	});
+
 	test("several consumers share what there is", async () => {
 		const lab = createLab();
 		const consumers = ["a", "b", "c"].map((name) => lab.connect(name, { fresh: 100, pursuit: 0 }));

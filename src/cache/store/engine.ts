@@ -36,6 +36,11 @@ export type Engine = ReturnType<typeof createEngine>;
 const pollAnswerMaxMs = 6_000;
 /** How many rows one look for work reads at most. */
 const scanMax = 256;
+/**
+ * While so many payments wait for another attempt no first ones are given out: they would only add to them. It bounds
+ * their memory, and the time that they take once processors charge again.
+ */
+const returnedMax = 8_192;
 
 export function createEngine(
 	rows: Rows,
@@ -46,7 +51,7 @@ export function createEngine(
 ) {
 	const marks = rows.marks;
 	const leases = createLeases(marks.boot);
-	/** Rows that were leased and came back unpinned: they go out again first. Never more than were leased at once. */
+	/** Rows that were leased and came back unpinned: they go out again first. At most `returnedMax`, and what was leased. */
 	let returned: Row[] = [];
 	/** Tokens of the attempts that are open, and how many of them there are by processor. */
 	const openAttempts = new Set<number>();
@@ -152,15 +157,30 @@ export function createEngine(
 	/** Payments that are accepted and not leased: those in flight have a lease, be it one that waits for its consumer. */
 	const waiting = () => marks.open - leases.freshSize();
 
-	function nextFresh(atMost: number): Row[] {
+	function nextFresh(atMost: number, retriesMax: number): Row[] {
 		const max = Math.min(atMost, waiting());
 		if (max <= 0) return [];
-		returned.sort((a, b) => a.seq - b.seq);
-		const found = returned.splice(0, max);
-		if (found.length < max) {
+		const found = nextReturned(max, retriesMax);
+		if (found.length < max && returned.length < returnedMax) {
 			found.push(...rows.open(marks.leasedUpTo, Number.MAX_SAFE_INTEGER, max - found.length));
 			marks.leasedUpTo = Math.max(marks.leasedUpTo, found[found.length - 1]?.seq ?? 0);
 		}
+		return found;
+	}
+
+	function nextReturned(max: number, retriesMax: number): Row[] {
+		const found: Row[] = [];
+		const left: Row[] = [];
+		let retries = 0;
+		for (const row of returned.sort((a, b) => a.seq - b.seq)) {
+			const isRetry = row.payment.attempts > 0;
+			if (found.length === max || (isRetry && retries >= retriesMax)) left.push(row);
+			else {
+				found.push(row);
+				if (isRetry) retries++;
+			}
+		}
+		returned = left;
 		return found;
 	}
 
@@ -198,9 +218,9 @@ export function createEngine(
 			return "accepted";
 		},
 
-		lease(session: string, kind: LeaseKind, max: number): Job[] {
+		lease(session: string, kind: LeaseKind, max: number, retriesMax = max): Job[] {
 			if (purging || max <= 0) return [];
-			const found = kind === "fresh" ? nextFresh(max) : nextPursuits(dueByMs(), max);
+			const found = kind === "fresh" ? nextFresh(max, retriesMax) : nextPursuits(dueByMs(), max);
 			const expiresAtMs = leaseEnd();
 			return found.map((row) => {
 				const { id, amountCents, pin, attempts } = row.payment;

@@ -108,7 +108,7 @@ export function createStore(rows: Rows, settings: StoreSettings, options: StoreO
 
 	return {
 		enqueue: (payments) => change((engine) => payments.map(engine.enqueue), true),
-		lease: (session, kind, max) => read(() => engine.lease(session, kind, max)),
+		lease: (session, kind, max, retriesMax) => read(() => engine.lease(session, kind, max, retriesMax)),
 		renew: (session, tokens) => read(() => engine.renew(session, tokens)),
 		reclaim: (session, held) => read(() => engine.reclaim(session, held)),
 		pin: (requests) => change((engine) => requests.map(engine.pin), true),

@@ -115,8 +115,11 @@ export interface PurgeResult {
 export interface Store {
 	/** Accepts payments; `repeated` where the same id and amount were accepted before. */
 	enqueue(payments: readonly NewPayment[]): Promise<EnqueueOutcome[]>;
-	/** Leases up to `max` jobs to a session. The lease itself need not be on disk. */
-	lease(session: string, kind: LeaseKind, max: number): Promise<Job[]>;
+	/**
+	 * Leases up to `max` jobs to a session, of fresh ones up to `retriesMax` (default: all) that had an attempt before.
+	 * The lease itself need not be on disk.
+	 */
+	lease(session: string, kind: LeaseKind, max: number, retriesMax?: number): Promise<Job[]>;
 	/** Prolongs leases; resolves to the tokens that the session no longer holds. */
 	renew(session: string, tokens: readonly number[]): Promise<number[]>;
 	/** After a cut or a restart: takes up again what a session held; resolves to the tokens that are lost. */
