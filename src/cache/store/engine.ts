@@ -3,6 +3,7 @@
 // Synchronous and alone with its rows: whoever calls it opens the transaction before, and commits it after. The rules
 // of who may be charged where are those of payment/life.ts; here they meet leases, slots, counters and epochs.
 import type { Clock } from "../../clock.ts";
+import { eventOf, type PaymentEvent } from "../../payment/event.ts";
 import type { Payment, Resolution } from "../../payment/life.ts";
 import * as life from "../../payment/life.ts";
 import { type Processor, processors } from "../../payment/payment.ts";
@@ -92,6 +93,14 @@ export function createEngine(
 		inFlight[pin.processor] += by;
 	}
 
+	/** Tells of a step in a payment's life, in the transaction that takes it. */
+	function announce(before: Payment | undefined, after: Payment, traceparent?: string): void {
+		const type = eventOf(before, after);
+		if (!type) return;
+		const timeUs = type === "payment.accepted" ? after.acceptedAtUs : nowUs();
+		rows.announce({ seq: ++marks.eventSeq, type, paymentId: after.id, timeUs, ...(traceparent && { traceparent }) });
+	}
+
 	function change(row: Row, payment: Payment): Row {
 		if (payment === row.payment) return row;
 		count(row.payment, -1);
@@ -103,6 +112,7 @@ export function createEngine(
 		const next = { seq: row.seq, payment };
 		rows.update(next);
 		if (payment.state === "settled" && payment.charge) rows.book(payment.charge);
+		if (settings.events) announce(row.payment, payment);
 		return next;
 	}
 
@@ -203,7 +213,7 @@ export function createEngine(
 		marks,
 		advance,
 
-		enqueue({ id, amountCents }: NewPayment): EnqueueOutcome {
+		enqueue({ id, amountCents, traceparent }: NewPayment): EnqueueOutcome {
 			const before = rows.get(id);
 			if (before) return before.payment.amountCents === amountCents ? "repeated" : "conflict";
 			if (marks.open >= settings.queueMax) return "full";
@@ -215,6 +225,7 @@ export function createEngine(
 			rows.insert(payment);
 			count(payment, 1);
 			marks.accepted++;
+			if (settings.events) announce(undefined, payment, traceparent);
 			return "accepted";
 		},
 
@@ -339,6 +350,23 @@ export function createEngine(
 			return { outcome: "resolved", payment: view(resolved) as Payment };
 		},
 
+		/** Every event has a number and every number an event: one that is missing was lost. */
+		outbox(afterSeq: number, upToSeq: number, max: number): PaymentEvent[] {
+			const after = Math.max(afterSeq, marks.eventsForgotten);
+			const found = after < upToSeq ? rows.outbox(after, upToSeq, max) : [];
+			const wanted = Math.min(max, Math.max(0, upToSeq - after));
+			if (found.length !== wanted || found.some(({ seq }, i) => seq !== after + 1 + i))
+				throw new Error(`the outbox has lost events between ${after + 1} and ${upToSeq}`);
+			return found;
+		},
+
+		forgetOutbox(upToSeq: number): void {
+			const upTo = Math.min(upToSeq, marks.eventSeq);
+			if (upTo <= marks.eventsForgotten) return;
+			rows.forgetEvents(upTo);
+			marks.eventsForgotten = upTo;
+		},
+
 		/** Gives out and pins nothing until `purge`; false when a purge is under way already. */
 		beginPurge(): boolean {
 			if (purging) return false;
@@ -382,6 +410,8 @@ export function createEngine(
 		figures(): Omit<Figures, "commits"> {
 			returned.sort((a, b) => a.seq - b.seq);
 			const oldest = returned[0] ?? rows.open(marks.leasedUpTo, Number.MAX_SAFE_INTEGER, 1)[0];
+			const outboxDepth = marks.eventSeq - marks.eventsForgotten;
+			const [oldestEvent] = outboxDepth > 0 ? rows.outbox(marks.eventsForgotten, marks.eventSeq, 1) : [];
 			return {
 				epoch: marks.epoch,
 				waiting: waiting(),
@@ -396,6 +426,8 @@ export function createEngine(
 				attempts: marks.attempts,
 				retries: marks.retries,
 				inFlight: { ...inFlight },
+				outboxDepth,
+				outboxOldestMs: oldestEvent ? Math.max(0, clock.now() - oldestEvent.timeUs / 1000) : 0,
 			};
 		},
 	};

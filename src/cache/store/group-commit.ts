@@ -4,6 +4,7 @@
 // the event loop. Only then are the answers given. What a caller waits for starts a commit at once; what nobody waits
 // for rides along, or goes after a pace of a few milliseconds.
 import type { Clock } from "../../clock.ts";
+import type { PaymentEvent } from "../../payment/event.ts";
 import type { Charge, Resolution } from "../../payment/life.ts";
 import type { Processor } from "../../payment/payment.ts";
 import { createEngine, type Engine, type LifeRules } from "./engine.ts";
@@ -42,6 +43,9 @@ export function createStore(rows: Rows, settings: StoreSettings, options: StoreO
 	let failure: StoreFailed | undefined;
 	let purge: Promise<PurgeResult> | undefined;
 	let commits = 0;
+	/** No event after this one is known to be on disk: a start does not know what the last one had synced. */
+	let safeEventSeq = 0;
+	const outboxWatchers = new Set<() => void>();
 
 	function fail(batch: readonly Change[], cause: unknown): void {
 		failure ??= new StoreFailed("the store has failed; nothing more is promised", { cause });
@@ -62,6 +66,10 @@ export function createStore(rows: Rows, settings: StoreSettings, options: StoreO
 				batch.forEach((change, i) => {
 					change.resolve(results[i] as never);
 				});
+				if (rows.marks.eventSeq > safeEventSeq) {
+					safeEventSeq = rows.marks.eventSeq;
+					for (const grew of outboxWatchers) grew();
+				}
 			} catch (cause) {
 				fail(batch, cause);
 			}
@@ -99,6 +107,12 @@ export function createStore(rows: Rows, settings: StoreSettings, options: StoreO
 		}
 	}
 
+	async function readOutbox(afterSeq: number, max: number): Promise<PaymentEvent[]> {
+		// Events that an earlier start left behind are made safe by a commit of this one before they are spoken of.
+		if (safeEventSeq === 0 && rows.marks.eventSeq > 0) await change(() => undefined, true);
+		return read(() => engine.outbox(afterSeq, safeEventSeq, max));
+	}
+
 	async function forget(waitMs: number): Promise<PurgeResult> {
 		engine.beginPurge();
 		const untilMs = clock.monotonic() + waitMs;
@@ -134,6 +148,13 @@ export function createStore(rows: Rows, settings: StoreSettings, options: StoreO
 		subscribe(wake) {
 			wakes.add(wake);
 			return () => wakes.delete(wake);
+		},
+		storeId: rows.storeId,
+		readOutbox,
+		forgetOutbox: (upToSeq) => change((engine) => engine.forgetOutbox(upToSeq), false),
+		watchOutbox(grew) {
+			outboxWatchers.add(grew);
+			return () => outboxWatchers.delete(grew);
 		},
 		nextDueMs: () => engine.nextDueMs(),
 		async close() {

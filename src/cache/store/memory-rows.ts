@@ -1,4 +1,6 @@
 // Rows in memory: nothing survives the process. For tests, and to show what durability costs.
+import { randomUUID } from "node:crypto";
+import type { PaymentEvent } from "../../payment/event.ts";
 import type { Processor } from "../../payment/payment.ts";
 import { epochMarks, type Marks, type Row, type Rows } from "./rows.ts";
 import type { Health, Window } from "./store.ts";
@@ -15,7 +17,9 @@ export function createMemoryRows(): Rows {
 	};
 	const polls: Record<Processor, number> = { default: 0, fallback: 0 };
 	const health = new Map<Processor, Health>();
-	const marks: Marks = { ...epochMarks(1), boot: 1, commit: 0 };
+	const marks: Marks = { ...epochMarks(1), boot: 1, commit: 0, eventSeq: 0, eventsForgotten: 0 };
+	/** In order, as a map keeps what is added. */
+	const outbox = new Map<number, PaymentEvent>();
 	let lastSeq = 0;
 
 	const put = (row: Row): Row => {
@@ -29,6 +33,7 @@ export function createMemoryRows(): Rows {
 		[...due].map(ofSeq).sort((a, b) => (a.payment.dueAtMs ?? 0) - (b.payment.dueAtMs ?? 0) || a.seq - b.seq);
 
 	return {
+		storeId: randomUUID().replaceAll("-", ""),
 		marks,
 		begin() {},
 		commit() {
@@ -89,6 +94,21 @@ export function createMemoryRows(): Rows {
 		},
 		forgotten: (id) => forgotten.get(id),
 		remember: (id) => void forgotten.delete(id),
+		announce: (event) => void outbox.set(event.seq, event),
+		outbox(after, upTo, max) {
+			const found: PaymentEvent[] = [];
+			for (const event of outbox.values()) {
+				if (found.length >= max || event.seq > upTo) break;
+				if (event.seq > after) found.push(event);
+			}
+			return found;
+		},
+		forgetEvents(upTo) {
+			for (const seq of outbox.keys()) {
+				if (seq > upTo) break;
+				outbox.delete(seq);
+			}
+		},
 		forgetAll() {
 			let keptInDoubt = 0;
 			for (const { payment } of bySeq.values()) {

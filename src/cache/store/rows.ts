@@ -2,6 +2,7 @@
 //
 // Every change happens between `begin` and `commit`. What `commit` wrote is safe once a `sync` that began after it has
 // resolved. A medium that fails throws; nothing is tried again on it.
+import type { PaymentEvent } from "../../payment/event.ts";
 import type { Charge, Payment } from "../../payment/life.ts";
 import type { Processor } from "../../payment/payment.ts";
 import type { Health, Summary, Window } from "./store.ts";
@@ -32,10 +33,14 @@ export interface Marks {
 	flagged: number;
 	attempts: number;
 	retries: number;
+	/** The number of the newest event. It goes on over epochs, so that no number ever comes twice. */
+	eventSeq: number;
+	/** The outbox holds every event after this one. */
+	eventsForgotten: number;
 }
 
 /** The marks at the start of an epoch, but for those that count over epochs. */
-export function epochMarks(epoch: number): Omit<Marks, "boot" | "commit"> {
+export function epochMarks(epoch: number): Omit<Marks, "boot" | "commit" | "eventSeq" | "eventsForgotten"> {
 	return {
 		epoch,
 		doneUpTo: 0,
@@ -52,6 +57,8 @@ export function epochMarks(epoch: number): Omit<Marks, "boot" | "commit"> {
 }
 
 export interface Rows {
+	/** Made at random together with the medium: tells its events from those of any other. 32 hexadecimal digits. */
+	readonly storeId: string;
 	/** As of the last commit; change it between `begin` and `commit`. */
 	readonly marks: Marks;
 	begin(): void;
@@ -78,7 +85,13 @@ export interface Rows {
 	forgotten(id: string): Processor | undefined;
 	/** Takes an id off the list of those. */
 	remember(id: string): void;
-	/** Deletes every payment and the ledger; ids in flight, in doubt, parked or given up are kept as forgotten. */
+	/** Puts an event into the outbox. */
+	announce(event: PaymentEvent): void;
+	/** Events with `after < seq <= upTo`, by seq. */
+	outbox(after: number, upTo: number, max: number): PaymentEvent[];
+	/** Deletes events up to this one from the outbox. */
+	forgetEvents(upTo: number): void;
+	/** Deletes every payment and the ledger; ids in flight, in doubt, parked or given up, and the outbox, are kept. */
 	forgetAll(): { readonly forgotten: number; readonly keptInDoubt: number };
 	/** When each processor's health was last polled, wall clock ms; 0: never. */
 	pollAtMs(processor: Processor): number;

@@ -2,12 +2,15 @@
 //
 // Whatever a promise reports when it resolves is on disk (where the store has one). Outcomes come in the order of what
 // was asked. A store that can no longer keep its promises rejects with StoreFailed, from then on for good.
+import type { PaymentEvent } from "../../payment/event.ts";
 import type { AttemptResult, Charge, DoubtPolicy, Payment, Pin, Resolution } from "../../payment/life.ts";
 import type { Processor } from "../../payment/payment.ts";
 
 export interface NewPayment {
 	readonly id: string;
 	readonly amountCents: bigint;
+	/** The W3C trace context of the caller, for the event of the acceptance. */
+	readonly traceparent?: string;
 }
 
 export type EnqueueOutcome = "accepted" | "repeated" | "conflict" | "full";
@@ -100,6 +103,9 @@ export interface Figures {
 	/** Since the start of the process. */
 	readonly commits: number;
 	readonly inFlight: Readonly<Record<Processor, number>>;
+	/** Events that are not known to be published, and the age of the oldest of them; purges do not change either. */
+	readonly outboxDepth: number;
+	readonly outboxOldestMs: number;
 }
 
 export type ResolveOutcome =
@@ -134,7 +140,10 @@ export interface Store {
 	/** Parked payments, oldest first, after the given cursor (0: from the start); `next` is 0 on the last page. */
 	parked(after: number, max: number): Promise<{ readonly payments: PaymentView[]; readonly next: number }>;
 	resolve(id: string, resolution: Resolution, charge: Charge | undefined): Promise<ResolveOutcome>;
-	/** Waits up to `waitMs` for open attempts to end, giving out and pinning nothing, then forgets all under a new epoch. */
+	/**
+	 * Waits up to `waitMs` for open attempts to end, giving out and pinning nothing, then forgets all under a new epoch.
+	 * Events still in the outbox stay: what happened is told, though whoever queries such a payment back finds nothing.
+	 */
 	purge(waitMs: number): Promise<PurgeResult>;
 	/** Grants one poll of a processor's health per poll gap, over restarts too; else resolves to the ms until the next. */
 	claimPoll(processor: Processor): Promise<{ readonly granted: boolean; readonly nextMs: number }>;
@@ -143,6 +152,18 @@ export interface Store {
 	figures(): Promise<Figures>;
 	/** Calls `wake` whenever there may be something new to lease; returns how to stop that. */
 	subscribe(wake: () => void): () => void;
+	/** Names this store in its events: no other store has the same. */
+	readonly storeId: string;
+	/**
+	 * Events of the outbox after this number, oldest first: only those that are on disk with what they tell. They are
+	 * written where `events` is on; when it is switched off, those that are in the outbox stay, and what happens
+	 * meanwhile is never told.
+	 */
+	readOutbox(afterSeq: number, max: number): Promise<PaymentEvent[]>;
+	/** Takes the events up to this number out of the outbox: they are published. Waits for company as a settle does. */
+	forgetOutbox(upToSeq: number): Promise<void>;
+	/** Calls `grew` whenever events came into the outbox that can be read; returns how to stop that. */
+	watchOutbox(grew: () => void): () => void;
 	/** ms until the next pursuit is due; undefined when none waits. */
 	nextDueMs(): number | undefined;
 	/** Ends every lease that `session` holds, as if it had run out: its consumer is gone for good. */
@@ -168,4 +189,6 @@ export interface StoreSettings {
 	/** The least time between two polls of one processor's health. */
 	readonly pollGapMs: number;
 	readonly doubt: DoubtPolicy;
+	/** Whether what happens to payments is written to the outbox, in the transaction that makes it true. Default: no. */
+	readonly events?: boolean;
 }

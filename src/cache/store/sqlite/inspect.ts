@@ -3,9 +3,10 @@ import { existsSync, statSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
 import { Refusal } from "../../../refusal.ts";
 import { readMarks } from "./marks.ts";
+import { outboxIsWhole } from "./outbox.ts";
 import { type Columns, checkedColumns, isIntact } from "./record.ts";
 import { rollupAddsUp } from "./rollup.ts";
-import { versionOf } from "./schema.ts";
+import { outboxSince, versionOf } from "./schema.ts";
 import { isSqliteError } from "./sqlite-error.ts";
 import { sqlSumOf } from "./sum.ts";
 
@@ -78,6 +79,8 @@ function checkValues(db: DatabaseSync, file: string): void {
 	for (const row of withMore as Iterable<Columns>)
 		if (!isIntact(row)) throw new Refusal(`${file} is damaged: payment ${row.seq} is not what was written`);
 	if (!rollupAddsUp(db)) throw new Refusal(`${file} is damaged: the ledger's totals do not add up`);
+	if (versionOf(db, file) >= outboxSince && !outboxIsWhole(db, readMarks(db, file)))
+		throw new Refusal(`${file} is damaged: its outbox is not what was written`);
 }
 
 function sizeOf(path: string): number {

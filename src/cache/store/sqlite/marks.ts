@@ -19,19 +19,21 @@ const columns = {
 	flagged: "flagged",
 	attempts: "attempts",
 	retries: "retries",
+	eventSeq: "event_seq",
+	eventsForgotten: "events_forgotten",
 } as const satisfies Record<keyof Marks, string>;
 
 const fields = Object.keys(columns) as (keyof typeof columns)[];
 const valuesOf = (marks: Marks): number[] => fields.map((field) => marks[field]);
 
-/** Throws a Refusal where the row is not what was written. */
+/**
+ * Throws a Refusal where the row is not what was written. A database of an earlier version lacks the last columns: they
+ * count as zero, which adds nothing to the sum.
+ */
 export function readMarks(db: DatabaseSync, file: string): Marks {
-	const selected = fields.map((field) => `${columns[field]} AS "${field}"`).join(", ");
-	const found = db.prepare(`SELECT ${selected}, sum FROM marks`).get() as unknown as
-		| (Marks & { sum: number })
-		| undefined;
-	if (!found || found.sum !== sumOf(valuesOf(found))) throw new Refusal(`${file} is damaged: its marks do not add up`);
-	const { sum: _, ...marks } = found;
+	const found = db.prepare("SELECT * FROM marks").get() as Readonly<Record<string, number>> | undefined;
+	const marks = Object.fromEntries(fields.map((field) => [field, found?.[columns[field]] ?? 0])) as unknown as Marks;
+	if (found?.sum !== sumOf(valuesOf(marks))) throw new Refusal(`${file} is damaged: its marks do not add up`);
 	return marks;
 }
 

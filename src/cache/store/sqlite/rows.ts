@@ -8,8 +8,10 @@ import type { Health } from "../store.ts";
 import { createCheckpoints } from "./checkpoint.ts";
 import { prepareSaveMarks } from "./marks.ts";
 import { openDatabase } from "./open.ts";
+import { createOutbox } from "./outbox.ts";
 import { type Columns, stateCode, toColumns, toRow } from "./record.ts";
 import { createRollup } from "./rollup.ts";
+import { storeIdOf } from "./schema.ts";
 
 export interface SqliteOptions {
 	/** Makes what was written to a descriptor safe; a port for tests of a disk that fails. */
@@ -27,6 +29,7 @@ export async function openSqliteRows(folder: string, options: SqliteOptions = {}
 	const { db, marks, wal, highWater, close, abandon } = openDatabase(folder);
 	const syncFile = options.fdatasync ?? promisify(fdatasync);
 	const rollup = createRollup(db);
+	const outbox = createOutbox(db);
 	const begin = db.prepare("BEGIN IMMEDIATE");
 	const commit = db.prepare("COMMIT");
 	const saveMarks = prepareSaveMarks(db);
@@ -71,6 +74,8 @@ export async function openSqliteRows(folder: string, options: SqliteOptions = {}
 		(statement.all(...values) as unknown as Columns[]).map(toRow);
 
 	return {
+		...outbox,
+		storeId: storeIdOf(db),
 		marks,
 		begin: () => void begin.run(),
 		commit() {

@@ -57,7 +57,25 @@ const migrations: readonly string[] = [
 	INSERT INTO marks VALUES (1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, ${sumOf([1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0])});
 	INSERT INTO health (processor) VALUES (0), (1);
 	`,
+	`
+	-- Filled at one end and emptied at the other. Numbers come from the marks, which are kept when it is empty.
+	CREATE TABLE outbox (
+		seq INTEGER PRIMARY KEY,
+		payment BLOB NOT NULL,
+		type INTEGER NOT NULL,
+		time_us INTEGER NOT NULL,
+		traceparent TEXT,
+		sum INTEGER NOT NULL
+	) STRICT;
+	ALTER TABLE marks ADD COLUMN event_seq INTEGER NOT NULL DEFAULT 0;
+	ALTER TABLE marks ADD COLUMN events_forgotten INTEGER NOT NULL DEFAULT 0;
+	CREATE TABLE store (one INTEGER PRIMARY KEY CHECK (one = 1), id TEXT NOT NULL UNIQUE) STRICT;
+	INSERT INTO store VALUES (1, lower(hex(randomblob(16))));
+	`,
 ];
+
+/** The version from which on there is an outbox. */
+export const outboxSince = 2;
 
 function pragma(db: DatabaseSync, name: string): number {
 	return Number(Object.values(db.prepare(`PRAGMA ${name}`).get() ?? {})[0]);
@@ -84,4 +102,9 @@ export function migrate(db: DatabaseSync, file: string): void {
 		db.exec(`PRAGMA user_version = ${from + 1}`);
 		db.exec("COMMIT");
 	}
+}
+
+/** What names this database in its events. */
+export function storeIdOf(db: DatabaseSync): string {
+	return (db.prepare("SELECT id FROM store").get() as { id: string }).id;
 }
