@@ -1,11 +1,20 @@
-// Keeps payments away from a processor that does not charge: opens after failures in a row, then lets single payments
-// try it, with growing pauses between them.
+// Keeps payments away from a processor that does not charge: opens after failures in a row, or where half of what was sent
+// of late failed, then lets single payments try it, with growing pauses between them.
 import type { Clock } from "../clock.ts";
 import { type Backoff, backoffMs } from "./backoff.ts";
+import { createRecent } from "./recent.ts";
 
 export interface BreakerSettings {
 	/** So many failures without a success in between open it. */
 	readonly failuresMax: number;
+	/** So great a part of the recent outcomes opens it too, where there were so many. */
+	readonly failedShareMax: number;
+	readonly outcomesMin: number;
+	/** A processor does well where at most this part of the recent outcomes failed, of at least so many. */
+	readonly wellShareMax: number;
+	readonly wellMin: number;
+	/** Recent: the last one to two of these, ms. */
+	readonly windowMs: number;
 	/** Pauses before a probe: full jitter, over `probeMinMs`. */
 	readonly pause: Backoff;
 	readonly probeMinMs: number;
@@ -13,6 +22,11 @@ export interface BreakerSettings {
 
 export const breakerDefaults: BreakerSettings = {
 	failuresMax: 5,
+	failedShareMax: 0.5,
+	outcomesMin: 20,
+	wellShareMax: 0.1,
+	wellMin: 10,
+	windowMs: 1_000,
 	pause: { baseMs: 100, maxMs: 4_000 },
 	probeMinMs: 20,
 };
@@ -22,6 +36,8 @@ export type BreakerState = "closed" | "open" | "probing";
 
 export interface Breaker {
 	readonly state: BreakerState;
+	/** It is closed, and nearly all of what was sent of late was charged. */
+	readonly well: boolean;
 	/** When a probe may start, ms on the monotonic clock; the past where it may now. Of no meaning while closed. */
 	readonly probeAtMs: number;
 	/** When it opened; undefined while closed. */
@@ -36,8 +52,11 @@ export interface Breaker {
 }
 
 export function createBreaker(settings: BreakerSettings, clock: Clock, random: () => number): Breaker {
-	const { failuresMax, pause, probeMinMs } = settings;
+	const { failuresMax, failedShareMax, outcomesMin, wellShareMax, wellMin, pause, probeMinMs, windowMs } = settings;
+	const recent = createRecent(clock, windowMs);
 	let state: BreakerState = "closed";
+	/** It opened though charges still succeed now and then: those that were under way say nothing new. */
+	let byShare = false;
 	let failures = 0;
 	let probes = 0;
 	let probeAtMs = 0;
@@ -53,6 +72,9 @@ export function createBreaker(settings: BreakerSettings, clock: Clock, random: (
 		get state() {
 			return state;
 		},
+		get well() {
+			return state === "closed" && recent.count >= wellMin && recent.failedShare <= wellShareMax;
+		},
 		get probeAtMs() {
 			return probeAtMs;
 		},
@@ -66,7 +88,10 @@ export function createBreaker(settings: BreakerSettings, clock: Clock, random: (
 			if (state === "probing") open();
 		},
 		record(outcome) {
+			recent.add(outcome);
 			if (outcome === "success") {
+				if (state === "open" && byShare) return;
+				if (state !== "closed") recent.forget();
 				state = "closed";
 				failures = probes = 0;
 				openedAtMs = undefined;
@@ -76,7 +101,10 @@ export function createBreaker(settings: BreakerSettings, clock: Clock, random: (
 			if (state === "probing") {
 				probes++;
 				open();
-			} else if (state === "closed" && failures >= failuresMax) open();
+			} else if (state === "closed") {
+				byShare = recent.count >= outcomesMin && recent.failedShare >= failedShareMax;
+				if (byShare || failures >= failuresMax) open();
+			}
 		},
 		hope() {
 			if (state !== "open") return;

@@ -102,7 +102,8 @@ export function createConsumer(options: ConsumerOptions): Consumer {
 		mayRepeat(hand, processor) {
 			const { breaker, knowledge } = board[processor];
 			const fit = fitness(knowledge(), settings.route);
-			if (fit === "unfit" || !budget.spend()) return false;
+			hand.freeRetry = breaker.well;
+			if (fit === "unfit" || !budget.spend(hand.freeRetry)) return false;
 			if (fit === "probe") {
 				breaker.probe();
 				hand.probing = true;
@@ -110,10 +111,11 @@ export function createConsumer(options: ConsumerOptions): Consumer {
 			return true;
 		},
 		watch: {
-			pinned({ job }, processor, outcome) {
+			pinned(hand, processor, outcome) {
+				const { job } = hand;
 				if (outcome === "no_slot") board[processor].limiter.noSlot();
 				if (outcome === "pinned" && job.attempts === 0) budget.earn();
-				else if (outcome !== "pinned" && job.attempts > 0) budget.refund();
+				else if (outcome !== "pinned" && job.attempts > 0) budget.refund(hand.freeRetry === true);
 			},
 			settled: (_, ms) => commits.add(ms),
 		},
@@ -179,6 +181,7 @@ export function createConsumer(options: ConsumerOptions): Consumer {
 		client: options.stream,
 		session: options.session,
 		credit: settings.creditMax,
+		retryCredit: settings.retryCreditMax,
 		// One processor's lane and workers take two thirds at most: there is always room for the other's.
 		pursuitCredit: settings.pursuitWorkersMax * 3,
 		hands,

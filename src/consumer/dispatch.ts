@@ -1,6 +1,7 @@
 // The dispatcher: gives jobs to workers as soon as there is a slot at a processor that will do. What waits is not pinned.
 //
-// Payments that had an attempt before wait for the retry budget without holding up those that had none. Payments in doubt
+// Payments that had an attempt before wait for the retry budget, unless their processor does well, without holding up
+// those that had none. Payments in doubt
 // have a lane, slots and workers of their own at each processor, so that a dead one holds up nobody; what does not fit
 // in its lane is given back at once. It looks for work when something has changed, or at the time that the route named.
 import type { Clock } from "../clock.ts";
@@ -73,14 +74,19 @@ export function createDispatch(options: DispatchOptions): Dispatch {
 	function look(): void {
 		if (closed || !connected) return;
 		for (const processor of processors) pursue(processor);
+		let retriesWait = false;
 		while (free("fresh") > 0) {
-			const line = nextLine();
+			const line = nextLine(retriesWait);
 			const hand = line?.peek();
 			if (!line || !hand) break;
 			const choice = choose(knowledge(hand), route);
 			if ("wait" in choice) {
 				lookIn(Math.min(choice.forMs, pausedMs()));
 				break;
+			}
+			if (line === retries && !mayRetry(choice.processor)) {
+				retriesWait = true;
+				continue;
 			}
 			line.shift();
 			send(hand, choice.processor, choice.probe);
@@ -102,10 +108,14 @@ export function createDispatch(options: DispatchOptions): Dispatch {
 		return Math.max(0, Math.min(...until) - clock.monotonic());
 	}
 
-	/** Whoever came first, as far as the budget allows. */
-	function nextLine(): Fifo<Hand> | undefined {
+	function mayRetry(processor: Processor): boolean {
+		return board[processor].breaker.well || budget.available;
+	}
+
+	/** Whoever came first, as far as retries are possible. */
+	function nextLine(retriesWait: boolean): Fifo<Hand> | undefined {
 		const first = head(firsts);
-		const retry = budget.available ? head(retries) : undefined;
+		const retry = !retriesWait && processors.some(mayRetry) ? head(retries) : undefined;
 		if (!retry) return first && firsts;
 		return first && first.arrivedAtMs < retry.arrivedAtMs ? firsts : retries;
 	}
@@ -113,7 +123,10 @@ export function createDispatch(options: DispatchOptions): Dispatch {
 	function send(hand: Hand, processor: Processor, probe: boolean): void {
 		const { limiter, breaker } = board[processor];
 		if (!limiter.take("fresh")) throw new Error(`no slot is free at ${processor}, and it was chosen`);
-		if (hand.job.attempts > 0 && !budget.spend()) throw new Error("there is no budget for this retry");
+		if (hand.job.attempts > 0) {
+			hand.freeRetry = breaker.well;
+			if (!budget.spend(hand.freeRetry)) throw new Error("there is no budget for this retry");
+		}
 		if (probe) {
 			breaker.probe();
 			hand.probing = true;

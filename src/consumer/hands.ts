@@ -20,6 +20,8 @@ export interface Hand {
 	result: AttemptResult;
 	/** It was sent to find out whether its processor charges again. */
 	probing?: boolean;
+	/** Its retry cost the budget nothing. */
+	freeRetry?: boolean;
 	/** Set while a worker has it. */
 	abort?: (reason: string) => void;
 }

@@ -1,7 +1,8 @@
 // The budget for retries: they may add a part of the first attempts, so that trouble is never answered with more load.
 //
 // Each first attempt puts a part of a token in, each retry takes one out. A bounded burst may be saved up, and a trickle
-// comes in whatever happens, so that the last payments of a backlog are not left behind.
+// comes in whatever happens, so that the last payments of a backlog are not left behind. A retry at a processor that does
+// well is free: it adds to no trouble, and the backlog that trouble has left would take too long otherwise.
 import type { Clock } from "../clock.ts";
 
 export interface RetryBudgetSettings {
@@ -18,9 +19,9 @@ export interface RetryBudget {
 	/** A first attempt is made. */
 	earn(): void;
 	/** A retry is to be made: true where it may. */
-	spend(): boolean;
+	spend(free: boolean): boolean;
 	/** A retry that was allowed was not made after all. */
-	refund(): void;
+	refund(free: boolean): void;
 	readonly available: boolean;
 	/** ms until one is available, if no first attempt earns it before. */
 	nextMs(): number;
@@ -45,15 +46,17 @@ export function createRetryBudget({ ratio, burstMax, tricklePerS }: RetryBudgetS
 			firsts++;
 			tokens = Math.min(burstMax, tokens + ratio);
 		},
-		spend() {
+		spend(free) {
 			fill();
-			if (tokens < 1) return false;
-			tokens--;
+			if (!free) {
+				if (tokens < 1) return false;
+				tokens--;
+			}
 			retries++;
 			return true;
 		},
-		refund() {
-			tokens = Math.min(burstMax, tokens + 1);
+		refund(free) {
+			if (!free) tokens = Math.min(burstMax, tokens + 1);
 			retries--;
 		},
 		get available() {

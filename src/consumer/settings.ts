@@ -13,11 +13,10 @@ export interface ConsumerSettings {
 	readonly workersMax: number;
 	/** Workers for payments in doubt, at each processor; as many more may wait for one. */
 	readonly pursuitWorkersMax: number;
-	/**
-	 * Payments without a pin that may be in hand. Far more than workers, so that payments that wait for the retry budget
-	 * do not keep out those that need none.
-	 */
+	/** Payments without a pin that may be in hand; more than workers, so that none of them waits for the queue. */
 	readonly creditMax: number;
+	/** Of these, payments that had an attempt before: those that wait for the retry budget keep out nobody else. */
+	readonly retryCreditMax: number;
 	/** A job's deadline: the longest charge, and for the queue's calls before and after it, ms. */
 	readonly queueCallsMs: number;
 	/** How long a job may take to end after its abort, ms. */
@@ -39,6 +38,7 @@ export const consumerDefaults: Omit<ConsumerSettings, "route"> & { readonly rout
 	workersMax: 512,
 	pursuitWorkersMax: 16,
 	creditMax: 2_048,
+	retryCreditMax: 512,
 	queueCallsMs: 10_000,
 	graceMs: 1_000,
 	giveBackMs: 10_000,

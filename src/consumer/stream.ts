@@ -16,6 +16,8 @@ export interface StreamOptions {
 	/** One for the life of the process: leases belong to it. */
 	readonly session: string;
 	readonly credit: number;
+	/** Of the credit, the most for payments that had an attempt before. */
+	readonly retryCredit: number;
 	readonly pursuitCredit: number;
 	readonly hands: Hands;
 	readonly clock: Clock;
@@ -46,7 +48,7 @@ const leaseUnknownMs = 5_000;
 const renewMax = 20_000;
 
 export function createJobStream(options: StreamOptions): JobStream {
-	const { client, session, credit, pursuitCredit, hands, clock, random, log, reconnect } = options;
+	const { client, session, credit, retryCredit, pursuitCredit, hands, clock, random, log, reconnect } = options;
 	let leaseMs = leaseUnknownMs;
 	/** Cuts the stream that is open. */
 	let cut: (() => void) | undefined;
@@ -61,6 +63,7 @@ export function createJobStream(options: StreamOptions): JobStream {
 		const request = {
 			sessionId: session,
 			credit,
+			retryCredit,
 			pursuitCredit,
 			held: held.map(({ job: { id, token } }) => ({ id, token })),
 		};

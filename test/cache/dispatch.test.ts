@@ -112,7 +112,10 @@ describe("push", () => {
 	test("a consumer that does not read is given nothing more", async () => {
 		const lab = createLab();
 		const cut = new AbortController();
-		const stream = lab.dispatcher.connect({ session: "a", credit: { fresh: 10, pursuit: 0 }, held: [] }, cut.signal);
+		const stream = lab.dispatcher.connect(
+			{ session: "a", credit: { fresh: 10, pursuit: 0 }, retriesMax: 10, held: [] },
+			cut.signal,
+		);
 		await stream.next();
 		await lab.post(30);
 		const first = stream.next();

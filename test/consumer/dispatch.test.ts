@@ -98,6 +98,18 @@ test("retries wait for their budget without holding up first attempts", async ()
 	expect(started.at(-1)).toBe("2 default");
 });
 
+test("at a processor that does well retries need no budget; at one that does not they wait for it", async () => {
+	const { clock, board, dispatch, started, dones, take } = setup({ burstMax: 0, start: 4 });
+	const tried = [1, 2, 3].map((n) => take(n, { attempts: 1 }));
+	dispatch.accept([...tried, take(4)]);
+	await clock.settle();
+	expect(started).toEqual(["4 default"]);
+	for (let i = 0; i < breakerDefaults.wellMin; i++) board.default.breaker.record("success");
+	dones[0]?.();
+	await clock.settle();
+	expect(started.slice(1)).toEqual(["1 default", "2 default", "3 default"]);
+});
+
 test("a processor that is down gets one probe at a time, with the rest going elsewhere once patience ends", async () => {
 	const { clock, dispatch, started, dones, take, down, board } = setup();
 	down("default");

@@ -106,6 +106,35 @@ test("breaker: it opens after failures in a row, and a success in between starts
 	expect(breaker.state).toBe("open");
 });
 
+test("breaker: a processor that turns half of what it gets away is kept away from, and what was under way changes nothing", async () => {
+	const clock = createFakeClock();
+	const breaker = createBreaker(breakerDefaults, clock, () => 0.5);
+	for (let i = 0; i < breakerDefaults.outcomesMin - 1; i++) breaker.record(i % 2 === 0 ? "failure" : "success");
+	expect(breaker.state).toBe("closed");
+	breaker.record("failure");
+	expect(breaker.state).toBe("open");
+	breaker.record("success");
+	expect(breaker.state).toBe("open");
+	breaker.probe();
+	breaker.record("success");
+	expect(breaker.state).toBe("closed");
+	for (let i = 0; i < 100; i++) breaker.record(i % 3 === 0 ? "failure" : "success");
+	expect(breaker.state, "a third is borne").toBe("closed");
+});
+
+test("breaker: a processor does well again once its failures are of the past", async () => {
+	const clock = createFakeClock();
+	const breaker = createBreaker(breakerDefaults, clock, () => 0.5);
+	expect(breaker.well, "nothing is known").toBe(false);
+	for (let i = 0; i < 30; i++) breaker.record(i % 3 === 0 ? "failure" : "success");
+	expect(breaker.well).toBe(false);
+	await clock.advance(2 * breakerDefaults.windowMs);
+	for (let i = 0; i < 20; i++) breaker.record(i === 0 ? "failure" : "success");
+	expect(breaker.well).toBe(true);
+	await clock.advance(2 * breakerDefaults.windowMs);
+	expect(breaker.well, "what is old says nothing").toBe(false);
+});
+
 test("breaker: one probe at a time, with pauses that grow, until one succeeds", async () => {
 	const clock = createFakeClock();
 	const breaker = createBreaker(breakerDefaults, clock, () => 0.999);
@@ -147,7 +176,7 @@ test("retry budget: retries add at most a tenth of all attempts, beyond the burs
 	let made = 0;
 	for (let i = 0; i < 9000; i++) {
 		budget.earn();
-		while (budget.spend()) made++;
+		while (budget.spend(false)) made++;
 	}
 	expect(budget.retries).toBe(made);
 	expect(made).toBeGreaterThanOrEqual(1000);
@@ -155,7 +184,7 @@ test("retry budget: retries add at most a tenth of all attempts, beyond the burs
 	expect(budget.available).toBe(false);
 	expect(budget.nextMs()).toBeLessThanOrEqual(500);
 	await clock.advance(budget.nextMs());
-	expect(budget.spend(), "the trickle: nothing starves").toBe(true);
+	expect(budget.spend(false), "the trickle: nothing starves").toBe(true);
 });
 
 test("retry budget: a retry that was not made is not counted, and the burst is bounded", async () => {
@@ -163,10 +192,14 @@ test("retry budget: a retry that was not made is not counted, and the burst is b
 	const budget = createRetryBudget({ ratio: 1, burstMax: 3, tricklePerS: 1 }, clock);
 	await clock.advance(1_000_000);
 	for (let i = 0; i < 100; i++) budget.earn();
-	expect([1, 2, 3, 4].map(() => budget.spend())).toEqual([true, true, true, false]);
-	budget.refund();
+	expect([1, 2, 3, 4].map(() => budget.spend(false))).toEqual([true, true, true, false]);
+	budget.refund(false);
 	expect(budget.retries).toBe(2);
-	expect(budget.spend()).toBe(true);
+	expect(budget.spend(false)).toBe(true);
+	expect(budget.spend(false)).toBe(false);
+	expect(budget.spend(true), "at a processor that does well").toBe(true);
+	budget.refund(true);
+	expect(budget.available).toBe(false);
 });
 
 test("latencies: quantiles are within a tenth, and what is old is forgotten", async () => {

@@ -16,6 +16,7 @@ function setup(wrap: (client: StreamClient) => StreamClient = (client) => client
 		client: wrap(cloud.stream),
 		session: "s",
 		credit: 10,
+		retryCredit: 5,
 		pursuitCredit: 3,
 		hands,
 		clock,

@@ -100,6 +100,7 @@ export function createWorker(name: string, ports: WorkerPorts): Worker & { take(
 			{
 				session,
 				credit: { fresh: weather.credit, pursuit: weather.credit },
+				retriesMax: weather.credit,
 				held: held.map(({ job }) => ({ id: job.id, token: Number(job.token) })),
 			},
 			process.bind((given: Delivery) => {
