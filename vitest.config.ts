@@ -1,13 +1,25 @@
-// Which tests run where: those named `*.node.test.ts` are tied to Node, and say why in their first line.
+// Which tests run where. `*.node.test.ts` are tied to Node and say why in their first line; `*.amqp.test.ts` need a RabbitMQ.
 import { configDefaults, defineConfig } from "vitest/config";
 
 const onDeno = "Deno" in globalThis;
+const needsBroker = "test/**/*.amqp.test.ts";
+const exclude = [...configDefaults.exclude, ...(onDeno ? ["**/*.node.test.ts"] : [])];
+const timeouts = { testTimeout: 20_000, hookTimeout: 30_000 };
 
 export default defineConfig({
 	test: {
-		include: ["test/**/*.test.ts"],
-		exclude: [...configDefaults.exclude, ...(onDeno ? ["**/*.node.test.ts"] : [])],
-		testTimeout: 20_000,
-		hookTimeout: 30_000,
+		projects: [
+			{ test: { name: "relay", include: ["test/**/*.test.ts"], exclude: [...exclude, needsBroker], ...timeouts } },
+			{
+				test: {
+					name: "amqp",
+					include: [needsBroker],
+					exclude,
+					globalSetup: "test/amqp/setup.ts",
+					testTimeout: 30_000,
+					hookTimeout: 60_000,
+				},
+			},
+		],
 	},
 });

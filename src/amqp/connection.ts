@@ -1,0 +1,159 @@
+// A connection to the broker that comes back: to the next host, with growing pauses, with all its channels.
+import { type ChannelModel, connect as connectTo } from "amqplib";
+import type { Clock } from "../clock.ts";
+import { type AmqpChannel, type ChannelOptions, type KeptChannel, keepChannel } from "./channel.ts";
+import { type AmqpCounters, createAmqpCounters } from "./counters.ts";
+import type { AmqpSettings } from "./settings.ts";
+
+export interface AmqpConnection {
+	/** Opens a channel as soon as the broker is there, and again whenever it is lost, until it is closed. */
+	channel(options: ChannelOptions): AmqpChannel;
+	readonly counters: Readonly<AmqpCounters>;
+	readonly connected: boolean;
+	close(): Promise<void>;
+}
+
+export interface AmqpPorts {
+	readonly clock: Clock;
+	/** From 0 up to, but not including, 1. */
+	readonly random: () => number;
+	/** Told what went wrong with the broker, and that it is tried again. */
+	readonly onFault: (error: Error, what: string) => void;
+}
+
+export interface AmqpBounds {
+	/** How long opening a connection may take, ms. */
+	readonly connectTimeoutMs: number;
+	/** The pauses before the next attempt to connect, or to open a channel again: each up to twice the one before, ms. */
+	readonly pauseMinMs: number;
+	readonly pauseMaxMs: number;
+	/** How long closing may take, ms. */
+	readonly closeMs: number;
+}
+
+export const amqpBounds: AmqpBounds = { connectTimeoutMs: 5_000, pauseMinMs: 50, pauseMaxMs: 2_000, closeMs: 2_000 };
+
+/** `name` is shown in the broker's list of connections. It connects by itself, and goes on trying. */
+export function connectAmqp(
+	settings: AmqpSettings,
+	name: string,
+	{ clock, random, onFault }: AmqpPorts,
+	bounds: AmqpBounds = amqpBounds,
+): AmqpConnection {
+	const counters = createAmqpCounters();
+	const channels = new Set<KeptChannel>();
+	let model: ChannelModel | undefined;
+	let attempts = 0;
+	let closed = false;
+	let cancelAttempt = () => {};
+
+	/** Full jitter over the second half, so that many clients do not come back at the same moment. */
+	function pauseMs(failures: number): number {
+		const most = Math.min(bounds.pauseMaxMs, bounds.pauseMinMs * 2 ** Math.min(failures, 16));
+		return most * (0.5 + random() / 2);
+	}
+
+	async function open(): Promise<void> {
+		const { protocol, hostname, port, username, password, vhost } = settings.hosts[attempts++ % settings.hosts.length]!;
+		const { heartbeatS: heartbeat, frameMaxBytes: frameMax } = settings;
+		let opened: ChannelModel;
+		try {
+			opened = await connectTo(
+				{ protocol, hostname, port, username, password, vhost: encodeURIComponent(vhost), heartbeat, frameMax },
+				{
+					...settings.tls,
+					noDelay: true,
+					timeout: bounds.connectTimeoutMs,
+					clientProperties: { connection_name: name },
+				},
+			);
+		} catch (error) {
+			return again(error as Error, `no connection to the broker at ${hostname}:${port}`);
+		}
+		let cause: Error | undefined;
+		opened.on("error", (error) => {
+			cause ??= error;
+		});
+		opened.on("close", (error?: Error) => {
+			if (model === opened) model = undefined;
+			again(cause ?? error ?? new Error("closed by the broker"), "the connection to the broker was lost");
+		});
+		opened.on("blocked", (reason) => {
+			onFault(new Error(reason), "the broker takes no messages for now");
+			for (const channel of channels) channel.setBlocked(true);
+		});
+		opened.on("unblocked", () => {
+			for (const channel of channels) channel.setBlocked(false);
+		});
+		if (closed) return void opened.close();
+		model = opened;
+		if (attempts > 1) counters.reconnects++;
+		for (const channel of channels) {
+			channel.setBlocked(false);
+			openChannel(channel, 0);
+		}
+	}
+
+	function again(error: Error, what: string): void {
+		if (closed) return;
+		onFault(error, what);
+		cancelAttempt = clock.after(pauseMs(attempts), () => void open());
+	}
+
+	function openChannel(channel: KeptChannel, failures: number): void {
+		const on = model;
+		if (on === undefined) return;
+		channel.open(on).then(
+			() => {
+				attempts = 1;
+			},
+			(error: Error) => {
+				// Where the connection went, all channels are opened with the next one.
+				if (closed || model !== on) return;
+				onFault(error, "a channel to the broker cannot be set up");
+				clock.after(pauseMs(failures), () => {
+					if (model === on && channels.has(channel)) openChannel(channel, failures + 1);
+				});
+			},
+		);
+	}
+
+	void open();
+	return {
+		counters,
+		get connected() {
+			return model !== undefined;
+		},
+		channel(options) {
+			const channel = keepChannel(options, counters, () => clock.after(pauseMs(0), () => openChannel(channel, 0)));
+			channels.add(channel);
+			openChannel(channel, 0);
+			return {
+				publish: channel.publish,
+				ready: channel.ready,
+				get session() {
+					return channel.session;
+				},
+				close() {
+					channels.delete(channel);
+					return channel.close();
+				},
+			};
+		},
+		async close() {
+			if (closed) return;
+			closed = true;
+			cancelAttempt();
+			const end = async () => {
+				await Promise.all([...channels].map((channel) => channel.close()));
+				await model?.close();
+			};
+			let cancelCut = () => {};
+			const cut = new Promise<void>((resolve) => {
+				cancelCut = clock.after(bounds.closeMs, resolve);
+			});
+			await Promise.race([end().catch((error) => onFault(error, "closing the connection to the broker failed")), cut]);
+			cancelCut();
+		},
+	};
+}

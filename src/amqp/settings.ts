@@ -1,0 +1,73 @@
+// Where the broker is and how to speak with it, from its URLs and the files that hold what is secret.
+import { readFile } from "node:fs/promises";
+import { Refusal } from "../refusal.ts";
+
+export interface AmqpHost {
+	readonly protocol: "amqp" | "amqps";
+	readonly hostname: string;
+	readonly port: number;
+	readonly username: string;
+	readonly password: string;
+	readonly vhost: string;
+}
+
+export interface AmqpSettings {
+	/** Nodes of one cluster; each further attempt to connect goes to the next. */
+	readonly hosts: readonly AmqpHost[];
+	readonly tls: { readonly ca?: Buffer; readonly cert?: Buffer; readonly key?: Buffer };
+	/** A peer that was silent for twice as long is taken for gone, s. */
+	readonly heartbeatS: number;
+	/** The largest frame, bytes; a message may take several. RabbitMQ 4.1 wants 8,192 at least. */
+	readonly frameMaxBytes: number;
+}
+
+export interface AmqpOptions {
+	/** `amqp[s]://[user[:password]@]host[:port][/vhost]`, several separated by commas. */
+	readonly amqpUrl: string;
+	/** Files, each empty for none. */
+	readonly amqpPasswordFile: string;
+	readonly amqpCaFile: string;
+	readonly amqpCertFile: string;
+	readonly amqpKeyFile: string;
+	readonly amqpHeartbeatS: number;
+	readonly amqpFrameMaxBytes: number;
+}
+
+const defaultPorts = { amqp: 5672, amqps: 5671 };
+
+export async function readAmqpSettings(options: AmqpOptions): Promise<AmqpSettings> {
+	const [password, ca, cert, key] = await Promise.all(
+		[options.amqpPasswordFile, options.amqpCaFile, options.amqpCertFile, options.amqpKeyFile].map(readIfNamed),
+	);
+	const hosts = options.amqpUrl.split(",").map((url) => parseAmqpUrl(url.trim()));
+	return {
+		hosts: password === undefined ? hosts : hosts.map((host) => ({ ...host, password: password.toString().trim() })),
+		tls: { ...(ca && { ca }), ...(cert && { cert }), ...(key && { key }) },
+		heartbeatS: options.amqpHeartbeatS,
+		frameMaxBytes: options.amqpFrameMaxBytes,
+	};
+}
+
+export function parseAmqpUrl(text: string): AmqpHost {
+	const url = URL.canParse(text) ? new URL(text) : undefined;
+	const protocol = url?.protocol.slice(0, -1);
+	if (!url || (protocol !== "amqp" && protocol !== "amqps") || url.hostname === "" || url.search !== "")
+		throw new Refusal("AMQP_URL is to be amqp[s]://[user[:password]@]host[:port][/vhost]");
+	return {
+		protocol,
+		hostname: url.hostname.replace(/^\[|\]$/g, ""),
+		port: url.port === "" ? defaultPorts[protocol] : Number(url.port),
+		username: url.username === "" ? "guest" : decodeURIComponent(url.username),
+		password: url.username === "" ? "guest" : decodeURIComponent(url.password),
+		vhost: url.pathname.length > 1 ? decodeURIComponent(url.pathname.slice(1)) : "/",
+	};
+}
+
+async function readIfNamed(path: string): Promise<Buffer | undefined> {
+	if (path === "") return undefined;
+	try {
+		return await readFile(path);
+	} catch (error) {
+		throw new Refusal(`the file ${path} for the broker cannot be read: ${(error as Error).message}`);
+	}
+}
