@@ -1,0 +1,150 @@
+// The relay in simulated time: its own board, dispatch, route, limiter, breaker, latencies and retry budget decide, event
+// by event, where each payment of a case goes; the queue, the gateway and the workers around them are stood in for.
+//
+// Left out, because no case reaches it: a charge never outlasts its deadline (delays end at 5 s, the shortest deadline is
+// 6 s), so no payment is in doubt; and one consumer is as many as there are slots for.
+import { createBoard } from "../../consumer/board.ts";
+import { chargeDeadlineMs } from "../../consumer/deadline.ts";
+import { createDispatch } from "../../consumer/dispatch.ts";
+import { createFifo } from "../../consumer/fifo.ts";
+import type { Hand } from "../../consumer/hands.ts";
+import { breakerSign, loadSign } from "../../consumer/observe.ts";
+import type { ChargeAnswer } from "../../consumer/ports.ts";
+import { createRetryBudget } from "../../consumer/retry-budget.ts";
+import type { RouteSettings } from "../../consumer/route.ts";
+import { consumerDefaults } from "../../consumer/settings.ts";
+import { type Processor, processors } from "../../payment/payment.ts";
+import { createRandom } from "../random.ts";
+import type { Case } from "./case.ts";
+import { createSite, emptyTally, type Tally } from "./site.ts";
+import { createSimulatedTime } from "./time.ts";
+
+/** From an accept to the consumer, and from a pin, a settle or a release to its commit, ms: as measured at 500/s. */
+const queueMs = 3;
+/** The deployment pins, settles and releases no faster: 4,800 payments/s drained from a backlog. */
+const payoutGapMs = 1 / 4.8;
+/** Health is polled once in so many ms by the whole deployment, each consumer's claim up to `pollSpreadMs` later. */
+const pollGapMs = 5_000;
+const pollSpreadMs = 20;
+/** IN_FLIGHT_MAX */
+const inFlightMax = 512;
+
+export type RelaySettings = Partial<Omit<RouteSettings, "fees">>;
+
+export async function runRelay(one: Case, settings: RelaySettings = {}): Promise<Tally> {
+	const time = createSimulatedTime();
+	const { clock } = time;
+	const tally = emptyTally();
+	const random = createRandom(one.seed);
+	const {
+		workersMax,
+		creditMax,
+		retryCreditMax,
+		limiter,
+		breaker,
+		budget: budgetSettings,
+		deadline,
+	} = consumerDefaults;
+	const board = createBoard({ limiter, breaker, clock, random });
+	const budget = createRetryBudget(budgetSettings, clock);
+	const sites = {
+		default: createSite("default", one, time, tally),
+		fallback: createSite("fallback", one, time, tally),
+	};
+	/** What is not in hand: payments without an attempt, and how often each of the others was tried. */
+	let queued = 0;
+	const queuedRetries = createFifo<number>();
+	let inHand = 0;
+	let retriesInHand = 0;
+	let working = 0;
+	let freeAtMs = 0;
+
+	const dispatch = createDispatch({
+		board,
+		budget,
+		route: { ...consumerDefaults.route, fees: one.fees, ...settings },
+		clock,
+		laneMax: 0,
+		free: (lane) => (lane === "fresh" ? workersMax - working : 0),
+		start: (hand, processor, _, done) => start(hand, processor, done),
+		giveBack: () => {
+			throw new Error("nothing is in doubt here");
+		},
+	});
+	dispatch.setConnected(true);
+	for (const processor of processors) board[processor].limiter.setBound(inFlightMax);
+
+	/** Within the credit; payments that were tried before have a part of it. */
+	function deliver(): void {
+		while (inHand < creditMax && retriesInHand < retryCreditMax && queuedRetries.size > 0) {
+			retriesInHand++;
+			accept(queuedRetries.shift()!);
+		}
+		for (; inHand < creditMax && queued > 0; queued--) accept(0);
+	}
+
+	function accept(attempts: number): void {
+		inHand++;
+		dispatch.accept([makeHand(attempts, time.nowMs())]);
+	}
+
+	function start(hand: Hand, processor: Processor, done: () => void): void {
+		working++;
+		freeAtMs = Math.max(freeAtMs + payoutGapMs, time.nowMs());
+		time.at(freeAtMs + queueMs, () => {
+			if (hand.job.attempts === 0) budget.earn();
+			sites[processor].post((charged, tookMs) => answered(hand, processor, charged, tookMs, done));
+		});
+	}
+
+	function answered(hand: Hand, processor: Processor, charged: boolean, tookMs: number, done: () => void): void {
+		const { latencies, limiter, breaker, announcedMs, answered } = board[processor];
+		if (tookMs > chargeDeadlineMs(announcedMs, latencies.quantile(0.99), deadline))
+			throw new Error("a charge outlasted its deadline");
+		const answer: ChargeAnswer = charged ? { kind: "charged" } : { kind: "not_charged", why: "failing" };
+		// As the layers of the gateway do, from the inside out.
+		latencies.add(tookMs);
+		limiter.observe(loadSign(answer), tookMs);
+		const sign = breakerSign(answer);
+		if (sign) breaker.record(sign);
+		answered(answer);
+		time.at(time.nowMs() + queueMs, () => {
+			working--;
+			inHand--;
+			if (hand.job.attempts > 0) retriesInHand--;
+			done();
+			if (!charged) queuedRetries.push(hand.job.attempts + 1);
+			deliver();
+		});
+	}
+
+	function poll(processor: Processor): void {
+		const { failing, delayMs } = sites[processor].health();
+		board[processor].tell({ reachable: true, failing, minResponseMs: delayMs }, 0);
+		dispatch.changed();
+		time.at(time.nowMs() + pollGapMs + random() * pollSpreadMs, () => poll(processor));
+	}
+
+	for (const processor of processors) poll(processor);
+	feed(one.arrivals, time.at, () => {
+		queued++;
+		deliver();
+	});
+	await time.runSettling(one.endMs + queueMs);
+	return tally;
+}
+
+/** Each arrival sets the next, so that the heap holds one of them. */
+export function feed(arrivals: Float64Array, at: (ms: number, task: () => void) => void, arrive: () => void): void {
+	let next = 0;
+	const step = (): void => {
+		arrive();
+		if (++next < arrivals.length) at(arrivals[next]!, step);
+	};
+	if (arrivals.length > 0) at(arrivals[0]!, step);
+}
+
+function makeHand(attempts: number, arrivedAtMs: number): Hand {
+	const job = { id: "", amountCents: 1990n, token: 0n, epoch: 0n, attempts };
+	return { job, arrivedAtMs, leaseEndsAtMs: Number.POSITIVE_INFINITY, lost: false, sent: false, result: "none" };
+}
