@@ -1,6 +1,6 @@
 // The life of one service's process: it starts, says that it is ready, runs until it is told to stop, and ends.
 import { createLog, type Logger } from "./log.ts";
-import { refusalOf } from "./refusal.ts";
+import { Refusal, refusalOf } from "./refusal.ts";
 import { keepCompiledCode } from "./runtime.ts";
 import { exitRefused } from "./supervisor.ts";
 
@@ -35,14 +35,21 @@ export async function runServiceProcess(service: ServiceProcess): Promise<void> 
 	process.on("uncaughtException", (error) => end(error, "an error that nobody expected; the process ends"));
 	process.on("unhandledRejection", (error) => end(error, "a rejection that nobody handled; the process ends"));
 
-	let running: RunningService;
-	try {
-		running = await service.start(log, (error) => end(error, "promises can no longer be kept; the process ends"));
-	} catch (error) {
-		const refusal = refusalOf(error);
-		if (refusal === undefined) end(error, "cannot start");
+	const refuse = (refusal: string): never => {
 		log.fatal(refusal);
 		process.exit(exitRefused);
+	};
+	const fail = (error: unknown): never => {
+		const refusal = [error, (error as Error).cause].find((one) => one instanceof Refusal);
+		return refusal ? refuse(refusal.message) : end(error, "promises can no longer be kept; the process ends");
+	};
+
+	let running: RunningService;
+	try {
+		running = await service.start(log, fail);
+	} catch (error) {
+		const refusal = refusalOf(error);
+		return refusal === undefined ? end(error, "cannot start") : refuse(refusal);
 	}
 
 	let stopping = false;

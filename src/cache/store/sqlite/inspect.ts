@@ -1,5 +1,5 @@
 // Looks whether a database is what was promised, without changing a byte of it: what is refused stays as it was found.
-import { existsSync, statSync } from "node:fs";
+import { closeSync, existsSync, fsyncSync, openSync, rmSync, statSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
 import { Refusal } from "../../../refusal.ts";
 import { readMarks } from "./marks.ts";
@@ -12,7 +12,10 @@ import { sqlSumOf } from "./sum.ts";
 
 /** Up to this size every page's structure is checked at the start, at about 1.5 ms a MB. */
 const pagesCheckedMaxBytes = 32 * 1024 * 1024;
-/** Up to this size every value is, too, at about 15 ms a MB. Those of larger ones are checked as they are read. */
+/**
+ * Up to this size every value is, too, at about 15 ms a MB. Those of larger ones are checked as they are read; once one
+ * was found to be wrong, every start checks all, whatever the size, until a person has put the database right.
+ */
 const valuesCheckedMaxBytes = 6 * 1024 * 1024;
 
 /** Throws a Refusal where the database is damaged, newer, or ends before the commit `promised`. */
@@ -36,9 +39,11 @@ export function inspect(file: string, promised: number): void {
 				);
 			if (unborn) return;
 			// The log's pages need no check here: each has a check sum, and SQLite ends the log at the first that is wrong.
-			if (sizeOf(file) <= valuesCheckedMaxBytes) {
+			const suspected = existsSync(suspicion(file));
+			if (suspected || sizeOf(file) <= valuesCheckedMaxBytes) {
 				checkPages(db, file, "integrity_check");
 				checkValues(db, file);
+				if (suspected) rmSync(suspicion(file));
 			} else if (sizeOf(file) <= pagesCheckedMaxBytes) checkPages(db, file, "quick_check");
 		} finally {
 			db.close();
@@ -48,9 +53,25 @@ export function inspect(file: string, promised: number): void {
 	}
 }
 
+/** The file whose presence says that a value was found to be wrong while the database was in use. */
+const suspicion = (file: string): string => `${file}-damaged`;
+
+/** To be thrown where a payment that was read is not what was written: nothing is promised on such a database any more. */
+export function condemn(file: string, seq: number): Refusal {
+	const fd = openSync(suspicion(file), "w");
+	fsyncSync(fd);
+	closeSync(fd);
+	return wrongPayment(file, seq);
+}
+
+function wrongPayment(file: string, seq: number): Refusal {
+	const todo = "restore it from a backup, or start on another folder";
+	return new Refusal(`${file} is damaged: payment ${seq} is not what was written; ${todo}`);
+}
+
 /** SQLite's words for a damaged file, as a refusal. */
 export function damage(error: unknown, file: string): unknown {
-	if (!isSqliteError(error, "corrupt", "foreign")) return error;
+	if (error instanceof Refusal || !isSqliteError(error, "corrupt", "foreign")) return error;
 	return new Refusal(`${file} is damaged: ${(error as Error).message}`, { cause: error });
 }
 
@@ -74,10 +95,9 @@ function checkValues(db: DatabaseSync, file: string): void {
 	const wrong = db
 		.prepare(`SELECT seq FROM payment WHERE more IS NULL AND sum <> ${sqlSumOf(checkedColumns, ["due_at_ms"])} LIMIT 1`)
 		.get();
-	if (wrong) throw new Refusal(`${file} is damaged: payment ${(wrong as { seq: number }).seq} is not what was written`);
+	if (wrong) throw wrongPayment(file, (wrong as { seq: number }).seq);
 	const withMore = db.prepare("SELECT * FROM payment WHERE more IS NOT NULL").iterate() as Iterable<unknown>;
-	for (const row of withMore as Iterable<Columns>)
-		if (!isIntact(row)) throw new Refusal(`${file} is damaged: payment ${row.seq} is not what was written`);
+	for (const row of withMore as Iterable<Columns>) if (!isIntact(row)) throw wrongPayment(file, row.seq);
 	if (!rollupAddsUp(db)) throw new Refusal(`${file} is damaged: the ledger's totals do not add up`);
 	if (versionOf(db, file) >= outboxSince && !outboxIsWhole(db, readMarks(db, file)))
 		throw new Refusal(`${file} is damaged: its outbox is not what was written`);

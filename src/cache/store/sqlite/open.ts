@@ -19,6 +19,7 @@ const walMaxBytes = 64 * 1024 * 1024;
 
 export interface OpenedDatabase {
 	readonly db: DatabaseSync;
+	readonly file: string;
 	readonly marks: Marks;
 	/** A descriptor of the WAL, which stays the same file for as long as the database is open. */
 	readonly wal: number;
@@ -52,7 +53,7 @@ export function openDatabase(folder: string): OpenedDatabase {
 		highWater.write(marks.commit);
 		const wal = openSync(`${file}-wal`, "r+");
 		syncFolder(folder);
-		return { db, marks, wal, highWater, ...endings(db, file, wal, highWater, lock) };
+		return { db, file, marks, wal, highWater, ...endings(db, file, wal, highWater, lock) };
 	} catch (error) {
 		db?.close();
 		highWater?.close();

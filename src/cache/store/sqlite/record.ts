@@ -98,9 +98,8 @@ function moreOf(payment: Payment): string | null {
 	return JSON.stringify(more);
 }
 
-/** Throws where the columns are not what was written. */
+/** Of columns that are what was written. */
 export function toRow(columns: Columns): Row {
-	if (!isIntact(columns)) throw new Error(`payment ${columns.seq} is damaged in the database`);
 	const state = states[columns.state] as PaymentState;
 	const more: More = columns.more === null ? {} : JSON.parse(columns.more);
 	const amountCents = BigInt(columns.amount_cents);

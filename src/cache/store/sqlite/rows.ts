@@ -3,13 +3,14 @@ import { fdatasync } from "node:fs";
 import type { StatementSync } from "node:sqlite";
 import { promisify } from "node:util";
 import { type Processor, paymentIdToBytes, processors } from "../../../payment/payment.ts";
-import type { Rows } from "../rows.ts";
+import type { Row, Rows } from "../rows.ts";
 import type { Health } from "../store.ts";
 import { createCheckpoints } from "./checkpoint.ts";
+import { condemn } from "./inspect.ts";
 import { prepareSaveMarks } from "./marks.ts";
 import { openDatabase } from "./open.ts";
 import { createOutbox } from "./outbox.ts";
-import { type Columns, stateCode, toColumns, toRow } from "./record.ts";
+import { type Columns, isIntact, stateCode, toColumns, toRow } from "./record.ts";
 import { createRollup } from "./rollup.ts";
 import { storeIdOf } from "./schema.ts";
 
@@ -26,7 +27,7 @@ const aside = "INDEXED BY payment_aside WHERE (state = 2 OR state = 3 OR state =
 
 /** Throws a Refusal where the folder is in use, or its database is damaged, newer, or has lost commits. */
 export async function openSqliteRows(folder: string, options: SqliteOptions = {}): Promise<Rows> {
-	const { db, marks, wal, highWater, close, abandon } = openDatabase(folder);
+	const { db, file, marks, wal, highWater, close, abandon } = openDatabase(folder);
 	const syncFile = options.fdatasync ?? promisify(fdatasync);
 	const rollup = createRollup(db);
 	const outbox = createOutbox(db);
@@ -71,7 +72,11 @@ export async function openSqliteRows(folder: string, options: SqliteOptions = {}
 		"UPDATE health SET reachable = ?, failing = ?, min_response_ms = ?, at_us = ? WHERE processor = ?",
 	);
 	const rowsOf = (statement: StatementSync, ...values: (number | Uint8Array)[]) =>
-		(statement.all(...values) as unknown as Columns[]).map(toRow);
+		(statement.all(...values) as unknown as Columns[]).map(rowOf);
+	function rowOf(columns: Columns): Row {
+		if (!isIntact(columns)) throw condemn(file, columns.seq);
+		return toRow(columns);
+	}
 
 	return {
 		...outbox,
@@ -104,8 +109,8 @@ export async function openSqliteRows(folder: string, options: SqliteOptions = {}
 		update: ({ seq, payment }) => void update.run(...toColumns(payment), seq),
 		get(id) {
 			const found = get.get(paymentIdToBytes(id)) as unknown as Columns | undefined;
-			const row = found && toRow(found);
-			if (row && row.payment.id !== id) throw new Error(`payment ${id} is damaged in the database`);
+			const row = found && rowOf(found);
+			if (row && row.payment.id !== id) throw condemn(file, row.seq);
 			return row;
 		},
 		open: (after, upTo, max) => rowsOf(open, after, upTo, max),

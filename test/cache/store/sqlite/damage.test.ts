@@ -4,15 +4,19 @@ import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { beforeAll, describe, expect, test } from "vitest";
+import { createStore } from "../../../../src/cache/store/group-commit.ts";
 import type { Row, Rows } from "../../../../src/cache/store/rows.ts";
 import { openSqliteRows } from "../../../../src/cache/store/sqlite/rows.ts";
+import { StoreFailed } from "../../../../src/cache/store/store.ts";
 import * as life from "../../../../src/payment/life.ts";
 import { type Processor, processors } from "../../../../src/payment/payment.ts";
 import { Refusal } from "../../../../src/refusal.ts";
+import { createFakeClock } from "../../../fake-clock.ts";
 import { isLong } from "../../../system/conditions.ts";
 import { copyStore, temporaryFolder } from "../media.ts";
 import { doubt, idOf, startUs } from "../payments.ts";
 import { change } from "../rows-contract.ts";
+import { storeSettings } from "../store-settings.ts";
 
 const count = 240;
 const cases = isLong ? 4_000 : 300;
@@ -88,6 +92,12 @@ describe("a damaged store", () => {
 		}
 	});
 
+	test("is refused in words that say so once", async () => {
+		const folder = temporaryFolder();
+		write(folder, new Map([["payments.db", randomBytes(8192)]]));
+		await expect(openSqliteRows(folder, nosync)).rejects.toThrow(/^\S+ is damaged: file is not a database$/);
+	});
+
 	test("starts without its mark, as an operator may decide who removed it", async () => {
 		const folder = temporaryFolder();
 		write(folder, new Map([...files.bytes].filter(([name]) => name !== "high-water")));
@@ -121,6 +131,53 @@ describe("a damaged store", () => {
 			write(cut, new Map([...promised.bytes, [walName, longer.subarray(0, length)]]));
 			expect(await judge(cut, promised, `cut to ${length}`)).toBe("whole");
 		}
+	});
+});
+
+describe("a payment that is damaged in a database too large to be checked at each start", () => {
+	const damaged = /payments\.db is damaged: payment 2 is not what was written; restore it/;
+
+	async function damagedStore() {
+		const folder = temporaryFolder();
+		const rows = await openSqliteRows(folder, nosync);
+		await change(rows, () => {
+			for (let n = 1; n <= 3; n++) rows.insert(life.accept(idOf(n), BigInt(n), startUs + n));
+		});
+		rows.close();
+		alter(folder, "CREATE TABLE ballast AS SELECT zeroblob(7 * 1024 * 1024) AS bytes");
+		alter(folder, "UPDATE payment SET amount_cents = 3 WHERE seq = 2");
+		return { folder, rows: await openSqliteRows(folder, nosync) };
+	}
+
+	test.each<readonly [string, (rows: Rows) => unknown]>([
+		["asked for", (rows) => rows.get(idOf(2))],
+		["given out", (rows) => rows.open(0, 10, 10)],
+	])("ends the store when it is %s, and every start is refused until it is put right", async (_, touch) => {
+		const { folder, rows } = await damagedStore();
+		expect(rows.get(idOf(1))?.payment.amountCents).toBe(1n);
+		expect(() => touch(rows)).toThrow(Refusal);
+		expect(() => touch(rows)).toThrow(damaged);
+		rows.close();
+		for (let start = 0; start < 2; start++)
+			await expect(openSqliteRows(folder, nosync), "not once more until it is read").rejects.toThrow(damaged);
+		alter(folder, "UPDATE payment SET amount_cents = 2 WHERE seq = 2");
+		for (let start = 0; start < 2; start++) {
+			const restored = await openSqliteRows(folder, nosync);
+			expect(restored.get(idOf(2))?.payment.amountCents).toBe(2n);
+			restored.close();
+		}
+	});
+
+	test("fails the store with a refusal as its cause, which says what to do", async () => {
+		const { rows } = await damagedStore();
+		const store = createStore(rows, storeSettings, { clock: createFakeClock() });
+		const failed = await store.payment(idOf(2)).then(undefined, (error: unknown) => error);
+		expect(failed).toBeInstanceOf(StoreFailed);
+		expect((failed as StoreFailed).cause).toBeInstanceOf(Refusal);
+		await expect(store.enqueue([{ id: idOf(9), amountCents: 1n }]), "nothing is promised any more").rejects.toBe(
+			failed,
+		);
+		await store.close();
 	});
 });
 
