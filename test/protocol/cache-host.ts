@@ -8,7 +8,10 @@ import { createHoldings } from "../../src/cache/holdings.ts";
 import { createStore } from "../../src/cache/store/group-commit.ts";
 import type { Rows } from "../../src/cache/store/rows.ts";
 import { type Store, StoreFailed } from "../../src/cache/store/store.ts";
+import type { CloudEvent } from "../../src/events/cloud-event.ts";
+import { createPublisher } from "../../src/events/publisher.ts";
 import * as life from "../../src/payment/life.ts";
+import type { Broker } from "./broker.ts";
 import type { Disk } from "./disk.ts";
 import type { Mutant } from "./mutants.ts";
 import type { Network } from "./network.ts";
@@ -39,6 +42,7 @@ export function createCacheHost(
 	weather: Weather,
 	network: Network,
 	disk: Disk,
+	broker: Broker,
 	mutant: Mutant,
 	watch: { token(token: number, id: string): void; started(rows: Rows): void },
 ): CacheHost {
@@ -74,6 +78,17 @@ export function createCacheHost(
 		};
 	}
 
+	function publish(event: CloudEvent, routingKey: string): Promise<void> {
+		return new Promise((resolve, reject) => {
+			const heard = process.bind((confirmed: boolean) => {
+				world.touch();
+				if (confirmed) resolve();
+				else reject(new Error("no confirm came"));
+			});
+			broker.publish(event, routingKey, heard);
+		});
+	}
+
 	function start(): void {
 		if (process.up) return;
 		process.start();
@@ -86,11 +101,11 @@ export function createCacheHost(
 			rules: { ...life, ...mutant.rules },
 			paceMs: 2,
 		});
-		const changed = mutant.store ? mutant.store(bare) : bare;
+		const changed = mutant.store ? mutant.store(bare, rows) : bare;
 		const watched: Store = {
 			...changed,
-			async lease(session, kind, max) {
-				const jobs = await changed.lease(session, kind, max);
+			async lease(...asked) {
+				const jobs = await changed.lease(...asked);
 				for (const { id, token } of jobs) watch.token(token, id);
 				return jobs;
 			},
@@ -99,6 +114,16 @@ export function createCacheHost(
 		const holdings = createHoldings(watched, clock, settings.leaseMs);
 		store = holdings.store;
 		const ownDispatcher = createDispatcher(holdings, clock, onFailed);
+		world.touch();
+		createPublisher({
+			outbox: changed,
+			publish,
+			clock,
+			random: broker.random,
+			onRefused: (_, failures) => world.note(() => `events were not confirmed, ${failures} times in a row`),
+			onFailed,
+			bounds: { ...broker.bounds, pause: { minMs: 1, maxMs: 200 } },
+		});
 		dispatcher = ownDispatcher;
 		world.note(() => `CACHE starts, boot ${rows?.marks.boot}`);
 		const ownStore = store;

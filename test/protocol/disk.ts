@@ -5,11 +5,19 @@
 // gone too. The count of starts is on disk before a start issues its first token.
 import { createMemoryRows } from "../../src/cache/store/memory-rows.ts";
 import type { Marks, Row, Rows } from "../../src/cache/store/rows.ts";
+import type { EventType } from "../../src/payment/event.ts";
+import type { Payment } from "../../src/payment/life.ts";
 import type { Processor } from "../../src/payment/payment.ts";
 import type { Weather } from "./weather.ts";
 import type { Process, World } from "./world.ts";
 
 type Op = (rows: Rows) => void;
+
+/** A step in a payment's life that an event is to tell of. */
+interface Step {
+	readonly type: EventType;
+	readonly paymentId: string;
+}
 
 /** What a broken medium does differently. */
 export interface DiskMutant {
@@ -19,6 +27,8 @@ export interface DiskMutant {
 	readonly syncLies?: true;
 	readonly open?: (rows: Rows) => void;
 	readonly afterForget?: (rows: Rows, forgotten: readonly Row[]) => void;
+	/** Events are written in the commit after the one that makes them true. */
+	readonly tellsLater?: true;
 }
 
 export interface Disk {
@@ -30,6 +40,10 @@ export interface Disk {
 	attemptSafe(token: number): boolean;
 	/** Is the acceptance of this payment safely on disk, and in which epoch? */
 	acceptedSafe(id: string): { readonly epoch: number } | undefined;
+	/** Is the event of this number safely on disk? */
+	eventSafe(seq: number): boolean;
+	/** The steps that are to be told, by the commits there are, oldest first. */
+	toBeTold(): Step[];
 	/** Payments that were settled when a purge forgot them. */
 	readonly settledAndPurged: ReadonlySet<string>;
 	/** Those of them that were accepted once more all the same, in one commit with the purge: new payments under an old id. */
@@ -40,7 +54,9 @@ export interface Disk {
 
 export function createDisk(world: World, { disk: faults, settings }: Weather, mutant: DiskMutant): Disk {
 	const { prng } = world;
-	const commits: { readonly ops: readonly Op[]; readonly marks: Marks }[] = [];
+	const commits: { readonly ops: readonly Op[]; readonly marks: Marks; readonly steps: readonly Step[] }[] = [];
+	/** The commit of each event. */
+	const events = new Map<number, number>();
 	const attempts = new Map<number, number>();
 	/** Of each payment, the oldest first: a purge makes room for another one. */
 	const acceptances = new Map<string, { readonly commit: number; readonly epoch: number }[]>();
@@ -60,6 +76,8 @@ export function createDisk(world: World, { disk: faults, settings }: Weather, mu
 		const { marks } = memory;
 		mutant.open?.(memory);
 		let ops: Op[] = [];
+		let steps: Step[] = [];
+		const later: Op[] = [];
 		const open = countOpen(memory);
 
 		/** The process ends here, in the middle of what it is doing. */
@@ -76,18 +94,28 @@ export function createDisk(world: World, { disk: faults, settings }: Weather, mu
 			op(memory);
 		}
 
+		/** Told by what changes in the rows, and not by who writes events. */
+		function watch(before: Payment | undefined, { id, state }: Payment): void {
+			if (!before) steps.push({ type: "payment.accepted", paymentId: id });
+			else if (state !== before.state && state === "settled") steps.push({ type: "payment.processed", paymentId: id });
+			else if (state !== before.state && state === "parked") steps.push({ type: "payment.parked", paymentId: id });
+		}
+
 		return {
 			...memory,
+			storeId: "the same for all starts",
 			marks,
 			begin() {
 				alive();
 				ops = [];
+				steps = [];
+				for (const op of later.splice(0)) apply(op);
 			},
 			commit() {
 				alive();
 				if (world.chaos && prng.chance(faults.crash)) dieNow("before a commit");
 				memory.commit();
-				commits.push({ ops, marks: { ...marks } });
+				commits.push({ ops, marks: { ...marks }, steps });
 				for (const processor of open.over(settings.inFlightMax))
 					world.fail(`more than ${settings.inFlightMax} attempts are open towards ${processor}`);
 				if (world.chaos && prng.chance(faults.crash)) dieNow("between commit and sync");
@@ -116,6 +144,7 @@ export function createDisk(world: World, { disk: faults, settings }: Weather, mu
 			insert(payment) {
 				alive();
 				ops.push((rows) => void rows.insert(payment));
+				watch(undefined, payment);
 				if (settledAndPurged.has(payment.id)) acceptedAnew.add(payment.id);
 				const before = acceptances.get(payment.id) ?? [];
 				acceptances.set(payment.id, [...before, { commit: commits.length, epoch: marks.epoch }]);
@@ -123,8 +152,9 @@ export function createDisk(world: World, { disk: faults, settings }: Weather, mu
 			},
 			update(row) {
 				const { id, openAttempt, pin } = row.payment;
-				const before = memory.get(id)?.payment.openAttempt ?? 0;
-				if (openAttempt !== before) {
+				const old = memory.get(id)?.payment;
+				if (old) watch(old, row.payment);
+				if (openAttempt !== (old?.openAttempt ?? 0)) {
 					open.set(id, openAttempt === 0 ? undefined : pin?.processor);
 					if (openAttempt !== 0) attempts.set(openAttempt, commits.length);
 				}
@@ -132,6 +162,12 @@ export function createDisk(world: World, { disk: faults, settings }: Weather, mu
 			},
 			book: (charge) => apply((rows) => rows.book(charge)),
 			remember: (id) => apply((rows) => rows.remember(id)),
+			announce(event) {
+				events.set(event.seq, commits.length);
+				if (mutant.tellsLater) later.push((rows) => rows.announce(event));
+				else apply((rows) => rows.announce(event));
+			},
+			forgetEvents: (upTo) => apply((rows) => rows.forgetEvents(upTo)),
 			forgetAll() {
 				const all = [...memory.open(0, Number.MAX_SAFE_INTEGER, 1e9), ...memory.due(Number.MAX_SAFE_INTEGER, 1e9)];
 				const unfinished = new Set(all.map((row) => row.payment.id));
@@ -166,6 +202,7 @@ export function createDisk(world: World, { disk: faults, settings }: Weather, mu
 			world.note(() => `disk: ${synced} of ${commits.length} commits were synced, ${kept} survive`);
 			commits.length = kept;
 			for (const [token, commit] of attempts) if (commit >= kept) attempts.delete(token);
+			for (const [seq, commit] of events) if (commit >= kept) events.delete(seq);
 			for (const [id, all] of acceptances)
 				acceptances.set(
 					id,
@@ -173,6 +210,8 @@ export function createDisk(world: World, { disk: faults, settings }: Weather, mu
 				);
 		},
 		attemptSafe: (token: number) => (attempts.get(token) ?? Number.POSITIVE_INFINITY) < synced,
+		eventSafe: (seq: number) => (events.get(seq) ?? Number.POSITIVE_INFINITY) < synced,
+		toBeTold: () => commits.flatMap(({ steps }) => steps),
 		acceptedSafe(id: string) {
 			return acceptances.get(id)?.findLast(({ commit }) => commit < synced);
 		},

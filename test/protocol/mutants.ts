@@ -2,6 +2,7 @@
 //
 // A mutant replaces a rule of a payment's life, a call of the store, the medium, or a consumer's reading of an answer.
 // Each is wrapped around the real code, which stays as it is.
+import type { Rows } from "../../src/cache/store/rows.ts";
 import type { Store } from "../../src/cache/store/store.ts";
 import { type ChargeEvent, nextCharge, startCharge } from "../../src/consumer/charge.ts";
 import type { ChargeAnswer } from "../../src/consumer/ports.ts";
@@ -12,7 +13,7 @@ import type { Weather } from "./weather.ts";
 
 export interface Mutant {
 	readonly rules?: Partial<Pick<typeof life, "pin" | "release" | "settle" | "resolve">>;
-	readonly store?: (store: Store) => Store;
+	readonly store?: (store: Store, rows: Rows) => Store;
 	readonly disk: DiskMutant;
 	readonly startCharge: typeof startCharge;
 	readonly nextCharge: typeof nextCharge;
@@ -50,8 +51,8 @@ function unfenced(call: "pin" | "release"): (store: Store) => Store {
 			keys.map((key) => ({ ...key, token: tokenOf.get(key.id) ?? key.token }));
 		return {
 			...store,
-			async lease(session, kind, max) {
-				const jobs = await store.lease(session, kind, max);
+			async lease(...asked) {
+				const jobs = await store.lease(...asked);
 				for (const { id, token } of jobs) tokenOf.set(id, token);
 				return jobs;
 			},
@@ -113,6 +114,28 @@ const repeatsUnderOneLease: typeof nextCharge = (job, state, event: ChargeEvent,
 		return { state, effect: { do: "charge", pin: state.pin } };
 	return nextCharge(job, state, event, mayRepeat);
 };
+
+/** Events are told as soon as they are committed, and not only when they are on disk. */
+function tellsEarly(store: Store, rows: Rows): Store {
+	return {
+		...store,
+		readOutbox: async (after, max) =>
+			rows.outbox(Math.max(after, rows.marks.eventsForgotten), rows.marks.eventSeq, max),
+		watchOutbox: store.subscribe,
+	};
+}
+
+/** What was read is forgotten, whether it comes to be published or not. */
+function forgetsUnpublished(store: Store): Store {
+	return {
+		...store,
+		async readOutbox(after, max) {
+			const events = await store.readOutbox(after, max);
+			if (events.length > 0) store.forgetOutbox(events[events.length - 1]!.seq).catch(() => undefined);
+			return events;
+		},
+	};
+}
 
 function unpinned(payment: life.Payment): life.Payment {
 	const { pin: _, dueAtMs: __, doubtSinceMs: ___, ...rest } = payment;
@@ -185,6 +208,17 @@ export const mutants: Readonly<Record<string, Mutant>> = {
 			release: (payment, token, result, moment, policy) =>
 				life.release(payment, token, result === "none" ? "not_charged" : result, moment, policy),
 		},
+		// A request for a pin that comes twice finds no slot first and one then, and the worker hears of the first.
+		favour: (drawn) => ({
+			...drawn,
+			settings: { ...drawn.settings, leaseMs: 180, reclaimMs: 400, inFlightMax: 2 },
+			chargeDeadlineMs: 80,
+			jobMs: 100,
+			network: { drop: 0, duplicate: 0.6, slow: 0.4, slowMs: 100 },
+			delaysMs: [5, 100, 500, 2000],
+			atStep: { crash: 0.02, stop: 0.2 },
+			looksAtLease: 0,
+		}),
 	},
 	"a cut answer is taken for proof": { ...sound, answerOf: takeCutForProof },
 	"requestedAt is renewed under the same pin": {
@@ -233,4 +267,15 @@ export const mutants: Readonly<Record<string, Mutant>> = {
 		},
 	},
 	"a job is delivered to two consumers under one token": { ...sound, mirrors: true },
+	"an event is written in the commit after its own": { ...sound, disk: { tellsLater: true } },
+	"an event is told before it is on disk": { ...sound, store: tellsEarly },
+	"an event is forgotten before it is confirmed": { ...sound, store: forgetsUnpublished },
+	"event numbers start anew with the store": {
+		...sound,
+		disk: {
+			open(rows) {
+				rows.marks.eventSeq = rows.marks.eventsForgotten;
+			},
+		},
+	},
 };

@@ -13,7 +13,7 @@ const seedsMax = 4_000;
 /** In one of a hundred schedules at least; else the simulation has become too gentle to show anything. */
 const mustHappen = [
 	...["cacheCrash", "cacheStop", "workerCrash", "workerStop", "cut", "flip", "purge", "dead"],
-	...["settled", "released", "fenced", "unsettled", "reclaimed", "retry", "give_up", "settle"],
+	...["settled", "released", "fenced", "unsettled", "reclaimed", "retry", "give_up", "settle", "eventCopies"],
 ];
 
 if (onlySeed !== undefined)

@@ -6,6 +6,7 @@ import type { Store } from "../../src/cache/store/store.ts";
 import type { Processor } from "../../src/payment/payment.ts";
 import { processors } from "../../src/payment/payment.ts";
 import { createBooks } from "./books.ts";
+import { createBroker } from "./broker.ts";
 import { createCacheHost } from "./cache-host.ts";
 import { createDisk } from "./disk.ts";
 import { type Mutant, sound } from "./mutants.ts";
@@ -46,7 +47,14 @@ export async function simulate(seed: number, options: SimulationOptions = {}): P
 	const at = () => charging!;
 	const books = createBooks(world, disk, at, strict);
 	charging = createProcessors(world, weather, books.charged);
-	const cache = createCacheHost(world, weather, network, disk, mutant, books);
+	const broker = createBroker(world, disk, seed, strict);
+	const cache = createCacheHost(world, weather, network, disk, broker, mutant, {
+		token: books.token,
+		started(rows) {
+			books.started(rows);
+			broker.started(rows);
+		},
+	});
 	const events: Record<string, number> = {};
 	const tally = (name: string): void => {
 		events[name] = (events[name] ?? 0) + 1;
@@ -217,7 +225,8 @@ export async function simulate(seed: number, options: SimulationOptions = {}): P
 	const quiet = (): boolean => {
 		if (world.pending > 0) return false;
 		const { rows } = cache;
-		return rows !== undefined && books.drained(rows) && workers.every((worker) => worker.process.up && !worker.busy);
+		if (!rows || rows.marks.eventsForgotten < rows.marks.eventSeq) return false;
+		return books.drained(rows) && workers.every((worker) => worker.process.up && !worker.busy);
 	};
 	await world.run(healedMs + drainMaxMs, quiet);
 	const { rows } = cache;
@@ -229,6 +238,8 @@ export async function simulate(seed: number, options: SimulationOptions = {}): P
 					`I5: not drained ${drainMaxMs} ms after the last fault: ${books.unfinished(rows) || "something is still going on"}`,
 				);
 			if (!world.breach) books.final(rows);
+			if (!world.breach) broker.final();
+			if (broker.copies > 0) tally("eventCopies");
 		}
 	}
 	cache.process.kill();

@@ -69,6 +69,7 @@ export function drawWeather(prng: Prng): Weather {
 			inFlightMax: prng.pick([1, 2, 4, 64]),
 			pollGapMs: 5000,
 			doubt: { pauseMinMs: 10, pauseMaxMs: 800, parkAfterMs: prng.pick([300, 1500, 60_000]), parkedPauseMs: 1500 },
+			events: true,
 		},
 		jobMs: prng.pick([100, 2500]),
 		chargeDeadlineMs: prng.pick([20, 80, 300, 1000]),
