@@ -1,6 +1,7 @@
 // GET /metrics: this process's own counters, and the deployment's figures, which the cache is asked for at each scrape.
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
 import type { FiguresResponse } from "../gen/payrelay/v1/stats_service_pb.ts";
+import { createConsumerMetrics } from "./consumer-metrics.ts";
 import { processorNames } from "./payment-view.ts";
 
 export interface ApiMetrics {
@@ -100,7 +101,9 @@ function createFigures(registry: Registry): (figures: FiguresResponse) => void {
 	const reachable = byProcessor("reachable", "Whether its health was answered.");
 	const failing = byProcessor("failing", "Whether it said that charges fail.");
 	const minResponse = byProcessor("min_response_seconds", "What it said that a charge takes at least.");
+	const showConsumers = createConsumerMetrics(registry);
 	return (figures) => {
+		showConsumers(figures.consumerFigures);
 		epoch.set(Number(figures.epoch));
 		depth.set({ state: "waiting" }, Number(figures.waiting));
 		depth.set({ state: "leased" }, Number(figures.leased));

@@ -15,6 +15,7 @@ import { failStop } from "./fail-stop.ts";
 import { createHoldings } from "./holdings.ts";
 import { createProcessorService } from "./processor-service.ts";
 import { createQueueService } from "./queue-service.ts";
+import { createReports } from "./reports.ts";
 import { createStatsService } from "./stats-service.ts";
 import type { Store, StoreSettings } from "./store/store.ts";
 
@@ -50,14 +51,16 @@ export function createCache({ store: bare, clock, settings, onFailed }: CacheOpt
 	const holdings = createHoldings(guarded.store, clock, leaseMs);
 	const { store } = holdings;
 	const dispatcher = createDispatcher(holdings, clock, failUnlessEnded);
+	const reports = createReports(clock);
 	const stats = createStatsService({
 		store,
 		clock,
 		inFlightMax,
 		consumers: () => dispatcher.connected,
+		reports,
 		closing: ended.signal,
 	});
-	const processors = createProcessorService(store);
+	const processors = createProcessorService(store, reports);
 	const absentees = createAbsentees(store, clock, reclaimMs, failUnlessEnded);
 	const queue = createQueueService({ store, dispatcher, absentees, leaseMs, inFlightMax, closing: ended.signal });
 

@@ -219,7 +219,11 @@ export const healthFromProto = (health: stats.ProcessorHealth): store.Health => 
 export function figuresToProto(
 	figures: store.Figures,
 	health: readonly store.Health[],
-	own: { readonly consumers: number; readonly inFlightMax: number },
+	own: {
+		readonly consumers: number;
+		readonly inFlightMax: number;
+		readonly consumerFigures: stats.ConsumerFigures[];
+	},
 ): stats.FiguresResponse {
 	return {
 		$typeName: "payrelay.v1.FiguresResponse",
@@ -237,6 +241,7 @@ export function figuresToProto(
 		retries: BigInt(figures.retries),
 		commits: BigInt(figures.commits),
 		consumers: own.consumers,
+		consumerFigures: own.consumerFigures,
 		processors: processors.map((processor): stats.ProcessorFigures => {
 			const answer = health.find((one) => one.processor === processor);
 			return {

@@ -1,8 +1,10 @@
-// ProcessorService: what the deployment knows of the processors' health, and who may ask them next.
+// ProcessorService: what the deployment knows of the processors' health, who may ask them next, and how consumers are
+// doing.
 import type { ConnectError, ServiceImpl } from "@connectrpc/connect";
 import type { ProcessorService } from "../gen/payrelay/v1/processor_service_pb.ts";
 import type { Processor } from "../payment/payment.ts";
 import { healthFromProto, healthToProto, processorFromProto } from "./convert.ts";
+import type { Reports } from "./reports.ts";
 import type { Health, Store } from "./store/store.ts";
 import { createWatchers } from "./watchers.ts";
 
@@ -15,7 +17,7 @@ export interface ProcessorPart {
 	close(error: ConnectError): void;
 }
 
-export function createProcessorService(store: Store): ProcessorPart {
+export function createProcessorService(store: Store, reports: Pick<Reports, "add">): ProcessorPart {
 	const watchers = createWatchers(watchersMax);
 	/** The last report of each processor since the start; before it, what the store has is the newest. */
 	const reported = new Map<Processor, Health>();
@@ -28,6 +30,11 @@ export function createProcessorService(store: Store): ProcessorPart {
 			await store.saveHealth(answer);
 			reported.set(answer.processor, answer);
 			watchers.wake();
+			return {};
+		},
+
+		reportConsumer({ figures }) {
+			reports.add(figures!);
 			return {};
 		},
 

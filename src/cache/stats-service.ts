@@ -15,6 +15,7 @@ import {
 	timestampToUs,
 	totalsToProto,
 } from "./convert.ts";
+import type { Reports } from "./reports.ts";
 import type { Store } from "./store/store.ts";
 import { createWatchers } from "./watchers.ts";
 
@@ -37,11 +38,13 @@ export interface StatsOptions {
 	readonly inFlightMax: number;
 	/** How many consumers are connected now. */
 	readonly consumers: () => number;
+	readonly reports: Pick<Reports, "all">;
 	/** Aborts, with the error for its callers, when the service ends. */
 	readonly closing: AbortSignal;
 }
 
-export function createStatsService({ store, clock, inFlightMax, consumers, closing }: StatsOptions): StatsPart {
+export function createStatsService(options: StatsOptions): StatsPart {
+	const { store, clock, inFlightMax, consumers, reports, closing } = options;
 	const watchers = createWatchers(watchersMax);
 
 	async function settle(settlements: readonly Settlement[]): Promise<SettleOutcome[]> {
@@ -51,7 +54,7 @@ export function createStatsService({ store, clock, inFlightMax, consumers, closi
 
 	async function figures(): Promise<FiguresResponse> {
 		const [now, health] = await Promise.all([store.figures(), store.health()]);
-		return figuresToProto(now, health, { consumers: consumers(), inFlightMax });
+		return figuresToProto(now, health, { consumers: consumers(), inFlightMax, consumerFigures: reports.all() });
 	}
 
 	const service: ServiceImpl<typeof StatsService> = {

@@ -15,6 +15,7 @@ import { createLatencies } from "./latency.ts";
 import { withBreaker, withLimiter, withMeasure } from "./observe.ts";
 import { createPool, type Finish } from "./pool.ts";
 import type { Gateway, Queue } from "./ports.ts";
+import { type ReportClient, report } from "./report.ts";
 import { createRetryBudget } from "./retry-budget.ts";
 import { fitness } from "./route.ts";
 import type { ConsumerSettings } from "./settings.ts";
@@ -24,6 +25,7 @@ import { untilAnswered, type WorkPorts, work } from "./work.ts";
 export interface ConsumerOptions {
 	readonly stream: StreamClient;
 	readonly health: HealthClient;
+	readonly reports: ReportClient;
 	readonly queue: Queue;
 	readonly gateway: Gateway;
 	/** One for the life of the process, never used before. */
@@ -226,6 +228,12 @@ export function createConsumer(options: ConsumerOptions): Consumer {
 	);
 	const streaming = stream.run(taking.signal);
 	const renewing = stream.renew(holding.signal);
+	const figures = (): ConsumerFigures =>
+		readFigures({ connected, inHand: hands.size, waiting: dispatch.waiting, board, budget, ends, commits });
+	const reporting = report(
+		{ client: options.reports, session: options.session, clock, figures, onError },
+		holding.signal,
+	);
 
 	return {
 		async close(boundMs) {
@@ -236,9 +244,8 @@ export function createConsumer(options: ConsumerOptions): Consumer {
 			await Promise.all(backs);
 			cancel();
 			holding.abort(new Error("the consumer stops"));
-			await renewing;
+			await Promise.all([renewing, reporting]);
 		},
-		figures: () =>
-			readFigures({ connected, inHand: hands.size, waiting: dispatch.waiting, board, budget, ends, commits }),
+		figures,
 	};
 }

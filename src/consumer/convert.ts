@@ -1,4 +1,5 @@
 // Between the contract's messages and the consumer's own words.
+import { create } from "@bufbuild/protobuf";
 import {
 	type Charge as ProtoCharge,
 	type Pin as ProtoPin,
@@ -13,12 +14,18 @@ import {
 	type ReleaseRequest,
 } from "../gen/payrelay/v1/queue_service_pb.ts";
 import {
+	BreakerState,
+	ConsumerEndsSchema,
+	type ConsumerFigures as ProtoFigures,
 	Proof as ProtoProof,
+	type Quantiles as ProtoQuantiles,
 	SettleOutcome as ProtoSettleOutcome,
 	type Settlement,
 } from "../gen/payrelay/v1/stats_service_pb.ts";
 import type { AttemptResult, Charge, Pin } from "../payment/life.ts";
-import type { Processor } from "../payment/payment.ts";
+import { type Processor, processors } from "../payment/payment.ts";
+import type { BreakerState as Breaker } from "./breaker.ts";
+import type { ConsumerFigures } from "./figures.ts";
 import type { Job, PinOutcome, Proof, SettleOutcome } from "./ports.ts";
 
 export const processorToProto: Record<Processor, ProtoProcessor> = {
@@ -101,4 +108,39 @@ export function settleFromProto(outcome: ProtoSettleOutcome): SettleOutcome {
 		default:
 			throw new Error(`the outcome ${outcome} of a settle is not known`);
 	}
+}
+
+const breakerToProto: Record<Breaker, BreakerState> = {
+	closed: BreakerState.CLOSED,
+	open: BreakerState.OPEN,
+	probing: BreakerState.PROBING,
+};
+
+export function figuresToProto(session: string, figures: ConsumerFigures): ProtoFigures {
+	const ends = Object.entries(figures.ends).map(([end, count]) => [end, BigInt(count)] as const);
+	return {
+		$typeName: "payrelay.v1.ConsumerFigures",
+		sessionId: session,
+		inHand: figures.inHand,
+		waiting: figures.waiting,
+		firsts: BigInt(figures.firsts),
+		retries: BigInt(figures.retries),
+		ends: create(ConsumerEndsSchema, Object.fromEntries(ends)),
+		answerToCommit: quantilesToProto(figures.answerToCommitMs),
+		sites: processors.map((processor) => {
+			const { inFlight, limit, breaker, chargeMs } = figures.processors[processor];
+			return {
+				$typeName: "payrelay.v1.ConsumerSite",
+				processor: processorToProto[processor],
+				inFlight,
+				limit,
+				breaker: breakerToProto[breaker],
+				charge: quantilesToProto(chargeMs),
+			};
+		}),
+	};
+}
+
+function quantilesToProto({ p50, p99 }: { readonly p50: number; readonly p99: number }): ProtoQuantiles {
+	return { $typeName: "payrelay.v1.Quantiles", p50Ms: p50, p99Ms: p99 };
 }

@@ -52,9 +52,11 @@ export async function serveConsumer(settings: ConsumerProcessSettings, log: Logg
 	const { limiter } = consumerSettings;
 	const connectionsMax = limiter.ceiling + limiter.pursuitsMax + healthCalls;
 	const gateway = createGateway({ urls: settings.urls, connectionsMax });
+	const processors = createClient(ProcessorService, rpc.transport);
 	const consumer = createConsumer({
 		stream: createClient(QueueService, rpc.transport),
-		health: createClient(ProcessorService, rpc.transport),
+		health: processors,
+		reports: processors,
 		queue: queue.queue,
 		gateway,
 		session: crypto.randomUUID(),

@@ -2,7 +2,7 @@
 import { Code } from "@connectrpc/connect";
 import { describe, expect, test } from "vitest";
 import { PaymentState, Processor } from "../../src/gen/payrelay/v1/payment_pb.ts";
-import { Decision } from "../../src/gen/payrelay/v1/stats_service_pb.ts";
+import { BreakerState, Decision } from "../../src/gen/payrelay/v1/stats_service_pb.ts";
 import { fail, given } from "./fake-cache.ts";
 
 const id = "0b5a5a1e-8d3e-4a52-9c1e-0c3f1b2a4d5e";
@@ -58,6 +58,44 @@ describe("an operator", () => {
 			/^payrelay_api_cache_up\{process="\d+"\} 1$/m,
 		])
 			expect(text).toMatch(line);
+	});
+
+	test("sees how each consumer is doing, and no longer those that are gone", async () => {
+		const consumer = {
+			sessionId: "c1",
+			inHand: 7,
+			waiting: 3,
+			firsts: 20n,
+			retries: 2n,
+			ends: { settled: 12n, failed: 1n },
+			answerToCommit: { p50Ms: 2.5, p99Ms: 40 },
+			sites: [
+				{
+					processor: Processor.FALLBACK,
+					inFlight: 4,
+					limit: 64,
+					breaker: BreakerState.OPEN,
+					charge: { p50Ms: 5, p99Ms: 9 },
+				},
+			],
+		};
+		const scrapes = [{ consumerFigures: [consumer] }, {}];
+		const { api } = given({ stats: { figures: () => scrapes.shift()! } });
+		const text = await (await api.request("/metrics")).text();
+		for (const line of [
+			/^payrelay_consumer_jobs\{session="c1"\} 7$/m,
+			/^payrelay_consumer_jobs_waiting\{session="c1"\} 3$/m,
+			/^payrelay_consumer_attempts_total\{session="c1",kind="retry"\} 2$/m,
+			/^payrelay_consumer_jobs_ended_total\{session="c1",end="settled"\} 12$/m,
+			/^payrelay_consumer_jobs_ended_total\{session="c1",end="abandoned"\} 0$/m,
+			/^payrelay_consumer_answer_to_commit_seconds\{session="c1",quantile="0.99"\} 0.04$/m,
+			/^payrelay_consumer_charge_seconds\{session="c1",processor="fallback",quantile="0.5"\} 0.005$/m,
+			/^payrelay_consumer_in_flight_limit\{session="c1",processor="fallback"\} 64$/m,
+			/^payrelay_consumer_breaker\{session="c1",processor="fallback",state="open"\} 1$/m,
+			/^payrelay_consumer_breaker\{session="c1",processor="fallback",state="closed"\} 0$/m,
+		])
+			expect(text).toMatch(line);
+		expect(await (await api.request("/metrics")).text()).not.toContain('session="c1"');
 	});
 
 	test("is shown no figures rather than old ones while the cache is away", async () => {

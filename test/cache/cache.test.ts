@@ -285,6 +285,35 @@ describe("watching", () => {
 		expect(figures.items).toHaveLength(11);
 	});
 
+	test("the figures show what consumers last reported, until they are silent for long", async () => {
+		const { clock, processors, stats, done } = createCacheLab();
+		const report = (sessionId: string, inHand: number) =>
+			done(processors.reportConsumer({ figures: { sessionId, inHand } }));
+		const seen = async () =>
+			(await done(stats.figures({}))).consumerFigures.map(({ sessionId, inHand }) => [sessionId, inHand]);
+		await report("a", 1);
+		await report("b", 2);
+		await report("a", 3);
+		expect(await seen()).toEqual([
+			["a", 3],
+			["b", 2],
+		]);
+		await clock.advance(14_000);
+		await report("a", 4);
+		await clock.advance(2_000);
+		expect(await seen()).toEqual([["a", 4]]);
+	});
+
+	test("only so many consumers may report, and those that are gone make room", async () => {
+		const { clock, processors, done } = createCacheLab();
+		const report = (n: number) => done(processors.reportConsumer({ figures: { sessionId: `s${n}` } }));
+		for (let n = 0; n < 1_000; n++) await report(n);
+		await report(7);
+		expect(await codeOf(report(1_000))).toBe(Code.ResourceExhausted);
+		await clock.advance(15_000);
+		await report(1_000);
+	});
+
 	test("health is told at once to who comes, and to all when it changes", async () => {
 		const { processors, clock, done } = createCacheLab();
 		const health = { processor: Processor.DEFAULT, reachable: true, failing: false, minResponseMs: 10, atUs: 7n };

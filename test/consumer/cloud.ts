@@ -2,7 +2,9 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import type { HealthClient } from "../../src/consumer/health.ts";
 import { type Job, NoAnswer, type PinOutcome, type Queue } from "../../src/consumer/ports.ts";
+import type { ReportClient } from "../../src/consumer/report.ts";
 import type { StreamClient } from "../../src/consumer/stream.ts";
+import type { ConsumerFigures } from "../../src/gen/payrelay/v1/stats_service_pb.ts";
 import { sentAtUs } from "./harness.ts";
 
 interface Held {
@@ -91,6 +93,15 @@ export function createCloud({ leaseMs = 9_000, inFlightMax = 512 } = {}) {
 		},
 	} as unknown as HealthClient;
 
+	const reported: ConsumerFigures[] = [];
+	const reports = {
+		reportConsumer: async ({ figures }: { figures: ConsumerFigures }) => {
+			check();
+			reported.push(figures);
+			return {};
+		},
+	} as unknown as ReportClient;
+
 	const queue: Queue = {
 		async pin(job, processor): Promise<PinOutcome> {
 			reach();
@@ -117,6 +128,8 @@ export function createCloud({ leaseMs = 9_000, inFlightMax = 512 } = {}) {
 	return {
 		stream,
 		health,
+		reports,
+		reported,
 		queue,
 		log,
 		out,

@@ -17,6 +17,7 @@ function setup(more: Partial<ConsumerSettings> = {}) {
 	const consumer = createConsumer({
 		stream: cloud.stream,
 		health: cloud.health,
+		reports: cloud.reports,
 		queue: cloud.queue,
 		gateway: gateway.gateway,
 		session: "session-1",
@@ -54,6 +55,27 @@ test("it asks for bounded work under one session, and polls the health of each p
 	await clock.advance(100);
 	expect(cloud.opened).toEqual([{ held: [], credit: 2_048, pursuitCredit: 48, sessionId: "session-1" }]);
 	expect(cloud.world.health.map(({ processor }) => processor).sort()).toEqual([1, 2]);
+});
+
+test("it reports how it is doing, also after the queue was away", async () => {
+	const { clock, cloud } = setup();
+	await clock.settle();
+	cloud.offer(makeJob(1), makeJob(2));
+	await clock.advance(2_100);
+	expect(cloud.reported.at(-1)).toMatchObject({
+		sessionId: "session-1",
+		inHand: 0,
+		firsts: 2n,
+		ends: { settled: 2n, released: 0n },
+		sites: [{ processor: 1, breaker: 1 }, { processor: 2 }],
+	});
+	const before = cloud.reported.length;
+	cloud.cut();
+	await clock.advance(10_000);
+	expect(cloud.reported).toHaveLength(before);
+	cloud.heal();
+	await clock.advance(2_100);
+	expect(cloud.reported.length).toBeGreaterThan(before);
 });
 
 test("a restart of the queue does not end charges in flight: their leases are taken up again, and they settle", async () => {

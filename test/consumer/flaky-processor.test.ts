@@ -58,6 +58,7 @@ function createRelay(seed: number) {
 	const consumer = createConsumer({
 		stream: createClient(QueueService, transport),
 		health: createClient(ProcessorService, transport),
+		reports: createClient(ProcessorService, transport),
 		queue: queue.queue,
 		gateway,
 		session: "a",

@@ -17,7 +17,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file payrelay/v1/stats_service.proto.
  */
 export const file_payrelay_v1_stats_service: GenFile = /*@__PURE__*/
-  fileDesc("Ch9wYXlyZWxheS92MS9zdGF0c19zZXJ2aWNlLnByb3RvEgtwYXlyZWxheS52MSKNAQoKU2V0dGxlbWVudBIUCgJpZBgBIAEoCUIIukgFcgOwAQESDQoFZXBvY2gYAiABKAQSKwoGY2hhcmdlGAMgASgLMhMucGF5cmVsYXkudjEuQ2hhcmdlQga6SAPIAQESLQoFcHJvb2YYBCABKA4yEi5wYXlyZWxheS52MS5Qcm9vZkIKukgHggEEEAEgACJPChJJbnNlcnRTdGF0c1JlcXVlc3QSOQoLc2V0dGxlbWVudHMYASADKAsyFy5wYXlyZWxheS52MS5TZXR0bGVtZW50Qgu6SAiSAQUIARCACCJDChNJbnNlcnRTdGF0c1Jlc3BvbnNlEiwKCG91dGNvbWVzGAEgAygOMhoucGF5cmVsYXkudjEuU2V0dGxlT3V0Y29tZSJkChhJbnNlcnRTdGF0c1N0cmVhbVJlcXVlc3QSDQoFYmF0Y2gYASABKA0SOQoLc2V0dGxlbWVudHMYAiADKAsyFy5wYXlyZWxheS52MS5TZXR0bGVtZW50Qgu6SAiSAQUIARCACCJYChlJbnNlcnRTdGF0c1N0cmVhbVJlc3BvbnNlEg0KBWJhdGNoGAEgASgNEiwKCG91dGNvbWVzGAIgAygOMhoucGF5cmVsYXkudjEuU2V0dGxlT3V0Y29tZSLoAQoOU3VtbWFyeVJlcXVlc3QSLQoEZnJvbRgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBIAIgBARIrCgJ0bxgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBIAYgBATpqukhnGmUKDnN1bW1hcnkud2luZG93Ehlmcm9tIG11c3Qgbm90IGJlIGFmdGVyIHRvGjghaGFzKHRoaXMuZnJvbSkgfHwgIWhhcyh0aGlzLnRvKSB8fCB0aGlzLmZyb20gPD0gdGhpcy50b0IHCgVfZnJvbUIFCgNfdG8iLQoGVG90YWxzEg0KBWNvdW50GAEgASgDEhQKDGFtb3VudF9jZW50cxgCIAEoAyJ0Cg9TdW1tYXJ5UmVzcG9uc2USJAoHZGVmYXVsdBgBIAEoCzITLnBheXJlbGF5LnYxLlRvdGFscxIlCghmYWxsYmFjaxgCIAEoCzITLnBheXJlbGF5LnYxLlRvdGFscxIUCgxyb3dzX3Zpc2l0ZWQYAyABKA0iKQoRR2V0UGF5bWVudFJlcXVlc3QSFAoCaWQYASABKAlCCLpIBXIDsAEBIroDCgdQYXltZW50EgoKAmlkGAEgASgJEhQKDGFtb3VudF9jZW50cxgCIAEoAxIoCgVzdGF0ZRgDIAEoDjIZLnBheXJlbGF5LnYxLlBheW1lbnRTdGF0ZRIvCgthY2NlcHRlZF9hdBgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEAoIYXR0ZW1wdHMYBSABKA0SKQoLYXR0ZW1wdF9sb2cYBiADKAsyFC5wYXlyZWxheS52MS5BdHRlbXB0EiIKA3BpbhgHIAEoCzIQLnBheXJlbGF5LnYxLlBpbkgAiAEBEigKBmNoYXJnZRgIIAEoCzITLnBheXJlbGF5LnYxLkNoYXJnZUgBiAEBEjMKCnNldHRsZWRfYXQYCSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wSAKIAQESDwoHZmxhZ2dlZBgKIAEoCBIwCgpyZXNvbHV0aW9uGAsgASgLMhcucGF5cmVsYXkudjEuUmVzb2x1dGlvbkgDiAEBQgYKBF9waW5CCQoHX2NoYXJnZUINCgtfc2V0dGxlZF9hdEINCgtfcmVzb2x1dGlvbiKfAQoHQXR0ZW1wdBINCgV0b2tlbhgBIAEoBBIpCglwcm9jZXNzb3IYAiABKA4yFi5wYXlyZWxheS52MS5Qcm9jZXNzb3ISMAoMcmVxdWVzdGVkX2F0GAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIoCgVzdGF0ZRgEIAEoDjIZLnBheXJlbGF5LnYxLkF0dGVtcHRTdGF0ZSJ3CgpSZXNvbHV0aW9uEicKCGRlY2lzaW9uGAEgASgOMhUucGF5cmVsYXkudjEuRGVjaXNpb24SCwoDd2hvGAIgASgJEgsKA3doeRgDIAEoCRImCgJhdBgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiOwoSR2V0UGF5bWVudFJlc3BvbnNlEiUKB3BheW1lbnQYASABKAsyFC5wYXlyZWxheS52MS5QYXltZW50Ik0KEUxpc3RQYXJrZWRSZXF1ZXN0EhsKCXBhZ2Vfc2l6ZRgBIAEoDUIIukgFKgMY6AcSGwoKcGFnZV90b2tlbhgCIAEoCUIHukgEcgIYQCJVChJMaXN0UGFya2VkUmVzcG9uc2USJgoIcGF5bWVudHMYASADKAsyFC5wYXlyZWxheS52MS5QYXltZW50EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSK9AgoUUmVzb2x2ZVBhcmtlZFJlcXVlc3QSFAoCaWQYASABKAlCCLpIBXIDsAEBEjMKCGRlY2lzaW9uGAIgASgOMhUucGF5cmVsYXkudjEuRGVjaXNpb25CCrpIB4IBBBABIAASFwoDd2hvGAMgASgJQgq6SAdyBRABGMgBEhcKA3doeRgEIAEoCUIKukgHcgUQARjoBxIoCgZjaGFyZ2UYBSABKAsyEy5wYXlyZWxheS52MS5DaGFyZ2VIAIgBATpzukhwGm4KDnJlc29sdmUuY2hhcmdlEjJjaGFyZ2UgaXMgZm9yIHRoZSBkZWNpc2lvbiBTRVRUTEUsIGFuZCBvbmx5IGZvciBpdBooaGFzKHRoaXMuY2hhcmdlKSA9PSAodGhpcy5kZWNpc2lvbiA9PSAxKUIJCgdfY2hhcmdlIj4KFVJlc29sdmVQYXJrZWRSZXNwb25zZRIlCgdwYXltZW50GAEgASgLMhQucGF5cmVsYXkudjEuUGF5bWVudCIQCg5GaWd1cmVzUmVxdWVzdCLFAgoPRmlndXJlc1Jlc3BvbnNlEg0KBWVwb2NoGAEgASgEEg8KB3dhaXRpbmcYAiABKAMSDgoGbGVhc2VkGAMgASgDEhAKCGluX2RvdWJ0GAQgASgDEg4KBnBhcmtlZBgFIAEoAxIZChFvbGRlc3Rfd2FpdGluZ19tcxgGIAEoAxIQCghhY2NlcHRlZBgHIAEoAxIPCgdzZXR0bGVkGAggASgDEg8KB2ZsYWdnZWQYCSABKAMSFwoPc2V0dGxlc19yZWZ1c2VkGAogASgDEhAKCGF0dGVtcHRzGAsgASgDEg8KB3JldHJpZXMYDCABKAMSDwoHY29tbWl0cxgNIAEoAxIxCgpwcm9jZXNzb3JzGA4gAygLMh0ucGF5cmVsYXkudjEuUHJvY2Vzc29yRmlndXJlcxIRCgljb25zdW1lcnMYDyABKA0ipQEKEFByb2Nlc3NvckZpZ3VyZXMSKQoJcHJvY2Vzc29yGAEgASgOMhYucGF5cmVsYXkudjEuUHJvY2Vzc29yEhEKCWluX2ZsaWdodBgCIAEoDRIVCg1pbl9mbGlnaHRfbWF4GAMgASgNEjEKBmhlYWx0aBgEIAEoCzIcLnBheXJlbGF5LnYxLlByb2Nlc3NvckhlYWx0aEgAiAEBQgkKB19oZWFsdGginwEKD1Byb2Nlc3NvckhlYWx0aBI1Cglwcm9jZXNzb3IYASABKA4yFi5wYXlyZWxheS52MS5Qcm9jZXNzb3JCCrpIB4IBBBABIAASEQoJcmVhY2hhYmxlGAIgASgIEg8KB2ZhaWxpbmcYAyABKAgSIgoPbWluX3Jlc3BvbnNlX21zGAQgASgNQgm6SAYqBBjAzyQSDQoFYXRfdXMYBSABKAMiNQoTV2F0Y2hGaWd1cmVzUmVxdWVzdBIeCgtpbnRlcnZhbF9tcxgBIAEoDUIJukgGKgQY4NQDIkUKFFdhdGNoRmlndXJlc1Jlc3BvbnNlEi0KB2ZpZ3VyZXMYASABKAsyHC5wYXlyZWxheS52MS5GaWd1cmVzUmVzcG9uc2UiKgoMUHVyZ2VSZXF1ZXN0EhoKB3dhaXRfbXMYASABKA1CCbpIBioEGODUAyJICg1QdXJnZVJlc3BvbnNlEg0KBWVwb2NoGAEgASgEEhEKCWZvcmdvdHRlbhgCIAEoAxIVCg1rZXB0X2luX2RvdWJ0GAMgASgDKkYKBVByb29mEhUKEVBST09GX1VOU1BFQ0lGSUVEEAASEQoNUFJPT0ZfQ0hBUkdFRBABEhMKD1BST09GX1JFQURfQkFDSxACKp4BCg1TZXR0bGVPdXRjb21lEh4KGlNFVFRMRV9PVVRDT01FX1VOU1BFQ0lGSUVEEAASGgoWU0VUVExFX09VVENPTUVfU0VUVExFRBABEhsKF1NFVFRMRV9PVVRDT01FX1JFUEVBVEVEEAISGAoUU0VUVExFX09VVENPTUVfU1RBTEUQAxIaChZTRVRUTEVfT1VUQ09NRV9SRUZVU0VEEAQqmgEKDEF0dGVtcHRTdGF0ZRIdChlBVFRFTVBUX1NUQVRFX1VOU1BFQ0lGSUVEEAASFgoSQVRURU1QVF9TVEFURV9PUEVOEAESHQoZQVRURU1QVF9TVEFURV9OT1RfQ0hBUkdFRBACEhkKFUFUVEVNUFRfU1RBVEVfVU5LTk9XThADEhkKFUFUVEVNUFRfU1RBVEVfQ0hBUkdFRBAEKmMKCERlY2lzaW9uEhgKFERFQ0lTSU9OX1VOU1BFQ0lGSUVEEAASEwoPREVDSVNJT05fU0VUVExFEAESEgoOREVDSVNJT05fUkVUUlkQAhIUChBERUNJU0lPTl9HSVZFX1VQEAMy+gUKDFN0YXRzU2VydmljZRJVCgtJbnNlcnRTdGF0cxIfLnBheXJlbGF5LnYxLkluc2VydFN0YXRzUmVxdWVzdBogLnBheXJlbGF5LnYxLkluc2VydFN0YXRzUmVzcG9uc2UiA5ACAhJmChFJbnNlcnRTdGF0c1N0cmVhbRIlLnBheXJlbGF5LnYxLkluc2VydFN0YXRzU3RyZWFtUmVxdWVzdBomLnBheXJlbGF5LnYxLkluc2VydFN0YXRzU3RyZWFtUmVzcG9uc2UoATABEkkKB1N1bW1hcnkSGy5wYXlyZWxheS52MS5TdW1tYXJ5UmVxdWVzdBocLnBheXJlbGF5LnYxLlN1bW1hcnlSZXNwb25zZSIDkAIBElIKCkdldFBheW1lbnQSHi5wYXlyZWxheS52MS5HZXRQYXltZW50UmVxdWVzdBofLnBheXJlbGF5LnYxLkdldFBheW1lbnRSZXNwb25zZSIDkAIBElIKCkxpc3RQYXJrZWQSHi5wYXlyZWxheS52MS5MaXN0UGFya2VkUmVxdWVzdBofLnBheXJlbGF5LnYxLkxpc3RQYXJrZWRSZXNwb25zZSIDkAIBElYKDVJlc29sdmVQYXJrZWQSIS5wYXlyZWxheS52MS5SZXNvbHZlUGFya2VkUmVxdWVzdBoiLnBheXJlbGF5LnYxLlJlc29sdmVQYXJrZWRSZXNwb25zZRJJCgdGaWd1cmVzEhsucGF5cmVsYXkudjEuRmlndXJlc1JlcXVlc3QaHC5wYXlyZWxheS52MS5GaWd1cmVzUmVzcG9uc2UiA5ACARJVCgxXYXRjaEZpZ3VyZXMSIC5wYXlyZWxheS52MS5XYXRjaEZpZ3VyZXNSZXF1ZXN0GiEucGF5cmVsYXkudjEuV2F0Y2hGaWd1cmVzUmVzcG9uc2UwARI+CgVQdXJnZRIZLnBheXJlbGF5LnYxLlB1cmdlUmVxdWVzdBoaLnBheXJlbGF5LnYxLlB1cmdlUmVzcG9uc2ViBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_timestamp, file_payrelay_v1_payment]);
+  fileDesc("Ch9wYXlyZWxheS92MS9zdGF0c19zZXJ2aWNlLnByb3RvEgtwYXlyZWxheS52MSKNAQoKU2V0dGxlbWVudBIUCgJpZBgBIAEoCUIIukgFcgOwAQESDQoFZXBvY2gYAiABKAQSKwoGY2hhcmdlGAMgASgLMhMucGF5cmVsYXkudjEuQ2hhcmdlQga6SAPIAQESLQoFcHJvb2YYBCABKA4yEi5wYXlyZWxheS52MS5Qcm9vZkIKukgHggEEEAEgACJPChJJbnNlcnRTdGF0c1JlcXVlc3QSOQoLc2V0dGxlbWVudHMYASADKAsyFy5wYXlyZWxheS52MS5TZXR0bGVtZW50Qgu6SAiSAQUIARCACCJDChNJbnNlcnRTdGF0c1Jlc3BvbnNlEiwKCG91dGNvbWVzGAEgAygOMhoucGF5cmVsYXkudjEuU2V0dGxlT3V0Y29tZSJkChhJbnNlcnRTdGF0c1N0cmVhbVJlcXVlc3QSDQoFYmF0Y2gYASABKA0SOQoLc2V0dGxlbWVudHMYAiADKAsyFy5wYXlyZWxheS52MS5TZXR0bGVtZW50Qgu6SAiSAQUIARCACCJYChlJbnNlcnRTdGF0c1N0cmVhbVJlc3BvbnNlEg0KBWJhdGNoGAEgASgNEiwKCG91dGNvbWVzGAIgAygOMhoucGF5cmVsYXkudjEuU2V0dGxlT3V0Y29tZSLoAQoOU3VtbWFyeVJlcXVlc3QSLQoEZnJvbRgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBIAIgBARIrCgJ0bxgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBIAYgBATpqukhnGmUKDnN1bW1hcnkud2luZG93Ehlmcm9tIG11c3Qgbm90IGJlIGFmdGVyIHRvGjghaGFzKHRoaXMuZnJvbSkgfHwgIWhhcyh0aGlzLnRvKSB8fCB0aGlzLmZyb20gPD0gdGhpcy50b0IHCgVfZnJvbUIFCgNfdG8iLQoGVG90YWxzEg0KBWNvdW50GAEgASgDEhQKDGFtb3VudF9jZW50cxgCIAEoAyJ0Cg9TdW1tYXJ5UmVzcG9uc2USJAoHZGVmYXVsdBgBIAEoCzITLnBheXJlbGF5LnYxLlRvdGFscxIlCghmYWxsYmFjaxgCIAEoCzITLnBheXJlbGF5LnYxLlRvdGFscxIUCgxyb3dzX3Zpc2l0ZWQYAyABKA0iKQoRR2V0UGF5bWVudFJlcXVlc3QSFAoCaWQYASABKAlCCLpIBXIDsAEBIroDCgdQYXltZW50EgoKAmlkGAEgASgJEhQKDGFtb3VudF9jZW50cxgCIAEoAxIoCgVzdGF0ZRgDIAEoDjIZLnBheXJlbGF5LnYxLlBheW1lbnRTdGF0ZRIvCgthY2NlcHRlZF9hdBgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEAoIYXR0ZW1wdHMYBSABKA0SKQoLYXR0ZW1wdF9sb2cYBiADKAsyFC5wYXlyZWxheS52MS5BdHRlbXB0EiIKA3BpbhgHIAEoCzIQLnBheXJlbGF5LnYxLlBpbkgAiAEBEigKBmNoYXJnZRgIIAEoCzITLnBheXJlbGF5LnYxLkNoYXJnZUgBiAEBEjMKCnNldHRsZWRfYXQYCSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wSAKIAQESDwoHZmxhZ2dlZBgKIAEoCBIwCgpyZXNvbHV0aW9uGAsgASgLMhcucGF5cmVsYXkudjEuUmVzb2x1dGlvbkgDiAEBQgYKBF9waW5CCQoHX2NoYXJnZUINCgtfc2V0dGxlZF9hdEINCgtfcmVzb2x1dGlvbiKfAQoHQXR0ZW1wdBINCgV0b2tlbhgBIAEoBBIpCglwcm9jZXNzb3IYAiABKA4yFi5wYXlyZWxheS52MS5Qcm9jZXNzb3ISMAoMcmVxdWVzdGVkX2F0GAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIoCgVzdGF0ZRgEIAEoDjIZLnBheXJlbGF5LnYxLkF0dGVtcHRTdGF0ZSJ3CgpSZXNvbHV0aW9uEicKCGRlY2lzaW9uGAEgASgOMhUucGF5cmVsYXkudjEuRGVjaXNpb24SCwoDd2hvGAIgASgJEgsKA3doeRgDIAEoCRImCgJhdBgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiOwoSR2V0UGF5bWVudFJlc3BvbnNlEiUKB3BheW1lbnQYASABKAsyFC5wYXlyZWxheS52MS5QYXltZW50Ik0KEUxpc3RQYXJrZWRSZXF1ZXN0EhsKCXBhZ2Vfc2l6ZRgBIAEoDUIIukgFKgMY6AcSGwoKcGFnZV90b2tlbhgCIAEoCUIHukgEcgIYQCJVChJMaXN0UGFya2VkUmVzcG9uc2USJgoIcGF5bWVudHMYASADKAsyFC5wYXlyZWxheS52MS5QYXltZW50EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSK9AgoUUmVzb2x2ZVBhcmtlZFJlcXVlc3QSFAoCaWQYASABKAlCCLpIBXIDsAEBEjMKCGRlY2lzaW9uGAIgASgOMhUucGF5cmVsYXkudjEuRGVjaXNpb25CCrpIB4IBBBABIAASFwoDd2hvGAMgASgJQgq6SAdyBRABGMgBEhcKA3doeRgEIAEoCUIKukgHcgUQARjoBxIoCgZjaGFyZ2UYBSABKAsyEy5wYXlyZWxheS52MS5DaGFyZ2VIAIgBATpzukhwGm4KDnJlc29sdmUuY2hhcmdlEjJjaGFyZ2UgaXMgZm9yIHRoZSBkZWNpc2lvbiBTRVRUTEUsIGFuZCBvbmx5IGZvciBpdBooaGFzKHRoaXMuY2hhcmdlKSA9PSAodGhpcy5kZWNpc2lvbiA9PSAxKUIJCgdfY2hhcmdlIj4KFVJlc29sdmVQYXJrZWRSZXNwb25zZRIlCgdwYXltZW50GAEgASgLMhQucGF5cmVsYXkudjEuUGF5bWVudCIQCg5GaWd1cmVzUmVxdWVzdCL9AgoPRmlndXJlc1Jlc3BvbnNlEg0KBWVwb2NoGAEgASgEEg8KB3dhaXRpbmcYAiABKAMSDgoGbGVhc2VkGAMgASgDEhAKCGluX2RvdWJ0GAQgASgDEg4KBnBhcmtlZBgFIAEoAxIZChFvbGRlc3Rfd2FpdGluZ19tcxgGIAEoAxIQCghhY2NlcHRlZBgHIAEoAxIPCgdzZXR0bGVkGAggASgDEg8KB2ZsYWdnZWQYCSABKAMSFwoPc2V0dGxlc19yZWZ1c2VkGAogASgDEhAKCGF0dGVtcHRzGAsgASgDEg8KB3JldHJpZXMYDCABKAMSDwoHY29tbWl0cxgNIAEoAxIxCgpwcm9jZXNzb3JzGA4gAygLMh0ucGF5cmVsYXkudjEuUHJvY2Vzc29yRmlndXJlcxIRCgljb25zdW1lcnMYDyABKA0SNgoQY29uc3VtZXJfZmlndXJlcxgSIAMoCzIcLnBheXJlbGF5LnYxLkNvbnN1bWVyRmlndXJlcyKCAgoPQ29uc3VtZXJGaWd1cmVzEh0KCnNlc3Npb25faWQYASABKAlCCbpIBnIEEAEYQBIPCgdpbl9oYW5kGAIgASgNEg8KB3dhaXRpbmcYAyABKA0SDgoGZmlyc3RzGAQgASgDEg8KB3JldHJpZXMYBSABKAMSJwoEZW5kcxgGIAEoCzIZLnBheXJlbGF5LnYxLkNvbnN1bWVyRW5kcxIwChBhbnN3ZXJfdG9fY29tbWl0GAcgASgLMhYucGF5cmVsYXkudjEuUXVhbnRpbGVzEjIKBXNpdGVzGAggAygLMhkucGF5cmVsYXkudjEuQ29uc3VtZXJTaXRlQgi6SAWSAQIQECKIAQoMQ29uc3VtZXJFbmRzEg8KB3NldHRsZWQYASABKAMSEQoJdW5zZXR0bGVkGAIgASgDEg8KB3JlZnVzZWQYAyABKAMSEAoIcmVsZWFzZWQYBCABKAMSDgoGZmVuY2VkGAUgASgDEg4KBmZhaWxlZBgGIAEoAxIRCglhYmFuZG9uZWQYByABKAMiKwoJUXVhbnRpbGVzEg4KBnA1MF9tcxgBIAEoARIOCgZwOTlfbXMYAiABKAEixQEKDENvbnN1bWVyU2l0ZRI1Cglwcm9jZXNzb3IYASABKA4yFi5wYXlyZWxheS52MS5Qcm9jZXNzb3JCCrpIB4IBBBABIAASEQoJaW5fZmxpZ2h0GAIgASgNEg0KBWxpbWl0GAMgASgNEjQKB2JyZWFrZXIYBCABKA4yGS5wYXlyZWxheS52MS5CcmVha2VyU3RhdGVCCLpIBYIBAhABEiYKBmNoYXJnZRgFIAEoCzIWLnBheXJlbGF5LnYxLlF1YW50aWxlcyKlAQoQUHJvY2Vzc29yRmlndXJlcxIpCglwcm9jZXNzb3IYASABKA4yFi5wYXlyZWxheS52MS5Qcm9jZXNzb3ISEQoJaW5fZmxpZ2h0GAIgASgNEhUKDWluX2ZsaWdodF9tYXgYAyABKA0SMQoGaGVhbHRoGAQgASgLMhwucGF5cmVsYXkudjEuUHJvY2Vzc29ySGVhbHRoSACIAQFCCQoHX2hlYWx0aCKfAQoPUHJvY2Vzc29ySGVhbHRoEjUKCXByb2Nlc3NvchgBIAEoDjIWLnBheXJlbGF5LnYxLlByb2Nlc3NvckIKukgHggEEEAEgABIRCglyZWFjaGFibGUYAiABKAgSDwoHZmFpbGluZxgDIAEoCBIiCg9taW5fcmVzcG9uc2VfbXMYBCABKA1CCbpIBioEGMDPJBINCgVhdF91cxgFIAEoAyI1ChNXYXRjaEZpZ3VyZXNSZXF1ZXN0Eh4KC2ludGVydmFsX21zGAEgASgNQgm6SAYqBBjg1AMiRQoUV2F0Y2hGaWd1cmVzUmVzcG9uc2USLQoHZmlndXJlcxgBIAEoCzIcLnBheXJlbGF5LnYxLkZpZ3VyZXNSZXNwb25zZSIqCgxQdXJnZVJlcXVlc3QSGgoHd2FpdF9tcxgBIAEoDUIJukgGKgQY4NQDIkgKDVB1cmdlUmVzcG9uc2USDQoFZXBvY2gYASABKAQSEQoJZm9yZ290dGVuGAIgASgDEhUKDWtlcHRfaW5fZG91YnQYAyABKAMqRgoFUHJvb2YSFQoRUFJPT0ZfVU5TUEVDSUZJRUQQABIRCg1QUk9PRl9DSEFSR0VEEAESEwoPUFJPT0ZfUkVBRF9CQUNLEAIqngEKDVNldHRsZU91dGNvbWUSHgoaU0VUVExFX09VVENPTUVfVU5TUEVDSUZJRUQQABIaChZTRVRUTEVfT1VUQ09NRV9TRVRUTEVEEAESGwoXU0VUVExFX09VVENPTUVfUkVQRUFURUQQAhIYChRTRVRUTEVfT1VUQ09NRV9TVEFMRRADEhoKFlNFVFRMRV9PVVRDT01FX1JFRlVTRUQQBCqaAQoMQXR0ZW1wdFN0YXRlEh0KGUFUVEVNUFRfU1RBVEVfVU5TUEVDSUZJRUQQABIWChJBVFRFTVBUX1NUQVRFX09QRU4QARIdChlBVFRFTVBUX1NUQVRFX05PVF9DSEFSR0VEEAISGQoVQVRURU1QVF9TVEFURV9VTktOT1dOEAMSGQoVQVRURU1QVF9TVEFURV9DSEFSR0VEEAQqYwoIRGVjaXNpb24SGAoUREVDSVNJT05fVU5TUEVDSUZJRUQQABITCg9ERUNJU0lPTl9TRVRUTEUQARISCg5ERUNJU0lPTl9SRVRSWRACEhQKEERFQ0lTSU9OX0dJVkVfVVAQAyp6CgxCcmVha2VyU3RhdGUSHQoZQlJFQUtFUl9TVEFURV9VTlNQRUNJRklFRBAAEhgKFEJSRUFLRVJfU1RBVEVfQ0xPU0VEEAESFgoSQlJFQUtFUl9TVEFURV9PUEVOEAISGQoVQlJFQUtFUl9TVEFURV9QUk9CSU5HEAMy+gUKDFN0YXRzU2VydmljZRJVCgtJbnNlcnRTdGF0cxIfLnBheXJlbGF5LnYxLkluc2VydFN0YXRzUmVxdWVzdBogLnBheXJlbGF5LnYxLkluc2VydFN0YXRzUmVzcG9uc2UiA5ACAhJmChFJbnNlcnRTdGF0c1N0cmVhbRIlLnBheXJlbGF5LnYxLkluc2VydFN0YXRzU3RyZWFtUmVxdWVzdBomLnBheXJlbGF5LnYxLkluc2VydFN0YXRzU3RyZWFtUmVzcG9uc2UoATABEkkKB1N1bW1hcnkSGy5wYXlyZWxheS52MS5TdW1tYXJ5UmVxdWVzdBocLnBheXJlbGF5LnYxLlN1bW1hcnlSZXNwb25zZSIDkAIBElIKCkdldFBheW1lbnQSHi5wYXlyZWxheS52MS5HZXRQYXltZW50UmVxdWVzdBofLnBheXJlbGF5LnYxLkdldFBheW1lbnRSZXNwb25zZSIDkAIBElIKCkxpc3RQYXJrZWQSHi5wYXlyZWxheS52MS5MaXN0UGFya2VkUmVxdWVzdBofLnBheXJlbGF5LnYxLkxpc3RQYXJrZWRSZXNwb25zZSIDkAIBElYKDVJlc29sdmVQYXJrZWQSIS5wYXlyZWxheS52MS5SZXNvbHZlUGFya2VkUmVxdWVzdBoiLnBheXJlbGF5LnYxLlJlc29sdmVQYXJrZWRSZXNwb25zZRJJCgdGaWd1cmVzEhsucGF5cmVsYXkudjEuRmlndXJlc1JlcXVlc3QaHC5wYXlyZWxheS52MS5GaWd1cmVzUmVzcG9uc2UiA5ACARJVCgxXYXRjaEZpZ3VyZXMSIC5wYXlyZWxheS52MS5XYXRjaEZpZ3VyZXNSZXF1ZXN0GiEucGF5cmVsYXkudjEuV2F0Y2hGaWd1cmVzUmVzcG9uc2UwARI+CgVQdXJnZRIZLnBheXJlbGF5LnYxLlB1cmdlUmVxdWVzdBoaLnBheXJlbGF5LnYxLlB1cmdlUmVzcG9uc2ViBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_timestamp, file_payrelay_v1_payment]);
 
 /**
  * One charge for the ledger.
@@ -692,7 +692,8 @@ export type FiguresResponse = Message<"payrelay.v1.FiguresResponse"> & {
   attempts: bigint;
 
   /**
-   * Attempts committed for a payment that had one before; at most a tenth of `attempts`.
+   * Attempts committed for a payment that had one before: in trouble about a tenth of `attempts`, and as many as it left
+   * to be repeated once processors do well.
    *
    * @generated from field: int64 retries = 12;
    */
@@ -718,6 +719,13 @@ export type FiguresResponse = Message<"payrelay.v1.FiguresResponse"> & {
    * @generated from field: uint32 consumers = 15;
    */
   consumers: number;
+
+  /**
+   * What those consumers last said of themselves that reported of late.
+   *
+   * @generated from field: repeated payrelay.v1.ConsumerFigures consumer_figures = 18;
+   */
+  consumerFigures: ConsumerFigures[];
 };
 
 /**
@@ -726,6 +734,216 @@ export type FiguresResponse = Message<"payrelay.v1.FiguresResponse"> & {
  */
 export const FiguresResponseSchema: GenMessage<FiguresResponse> = /*@__PURE__*/
   messageDesc(file_payrelay_v1_stats_service, 18);
+
+/**
+ * How one consumer is doing. Totals count from the start of its process.
+ *
+ * @generated from message payrelay.v1.ConsumerFigures
+ */
+export type ConsumerFigures = Message<"payrelay.v1.ConsumerFigures"> & {
+  /**
+   * Its id, one for the life of its process.
+   *
+   * @generated from field: string session_id = 1;
+   */
+  sessionId: string;
+
+  /**
+   * Jobs under a lease there: waiting, at work, or ending.
+   *
+   * @generated from field: uint32 in_hand = 2;
+   */
+  inHand: number;
+
+  /**
+   * Of these, payments that wait for a slot at a processor.
+   *
+   * @generated from field: uint32 waiting = 3;
+   */
+  waiting: number;
+
+  /**
+   * Attempts for payments that had none before.
+   *
+   * @generated from field: int64 firsts = 4;
+   */
+  firsts: bigint;
+
+  /**
+   * Attempts for payments that had one before.
+   *
+   * @generated from field: int64 retries = 5;
+   */
+  retries: bigint;
+
+  /**
+   * How its jobs ended.
+   *
+   * @generated from field: payrelay.v1.ConsumerEnds ends = 6;
+   */
+  ends?: ConsumerEnds | undefined;
+
+  /**
+   * From a processor's answer to the ledger's commit, of late.
+   *
+   * @generated from field: payrelay.v1.Quantiles answer_to_commit = 7;
+   */
+  answerToCommit?: Quantiles | undefined;
+
+  /**
+   * How it is doing at each processor.
+   *
+   * @generated from field: repeated payrelay.v1.ConsumerSite sites = 8;
+   */
+  sites: ConsumerSite[];
+};
+
+/**
+ * Describes the message payrelay.v1.ConsumerFigures.
+ * Use `create(ConsumerFiguresSchema)` to create a new message.
+ */
+export const ConsumerFiguresSchema: GenMessage<ConsumerFigures> = /*@__PURE__*/
+  messageDesc(file_payrelay_v1_stats_service, 19);
+
+/**
+ * How a consumer's jobs ended, as totals.
+ *
+ * @generated from message payrelay.v1.ConsumerEnds
+ */
+export type ConsumerEnds = Message<"payrelay.v1.ConsumerEnds"> & {
+  /**
+   * Charged, and in the ledger.
+   *
+   * @generated from field: int64 settled = 1;
+   */
+  settled: bigint;
+
+  /**
+   * Charged, and the ledger did not answer: read back by whoever gets the payment next.
+   *
+   * @generated from field: int64 unsettled = 2;
+   */
+  unsettled: bigint;
+
+  /**
+   * Charged, but the ledger says elsewhere: somebody must look.
+   *
+   * @generated from field: int64 refused = 3;
+   */
+  refused: bigint;
+
+  /**
+   * Given back.
+   *
+   * @generated from field: int64 released = 4;
+   */
+  released: bigint;
+
+  /**
+   * The lease had ended.
+   *
+   * @generated from field: int64 fenced = 5;
+   */
+  fenced: bigint;
+
+  /**
+   * Ended by a mistake in the program.
+   *
+   * @generated from field: int64 failed = 6;
+   */
+  failed: bigint;
+
+  /**
+   * Did not end in time, and was given up by its worker.
+   *
+   * @generated from field: int64 abandoned = 7;
+   */
+  abandoned: bigint;
+};
+
+/**
+ * Describes the message payrelay.v1.ConsumerEnds.
+ * Use `create(ConsumerEndsSchema)` to create a new message.
+ */
+export const ConsumerEndsSchema: GenMessage<ConsumerEnds> = /*@__PURE__*/
+  messageDesc(file_payrelay_v1_stats_service, 20);
+
+/**
+ * A middle and an upper end of times in the recent past.
+ *
+ * @generated from message payrelay.v1.Quantiles
+ */
+export type Quantiles = Message<"payrelay.v1.Quantiles"> & {
+  /**
+   * The median, ms; 0 where there was none.
+   *
+   * @generated from field: double p50_ms = 1;
+   */
+  p50Ms: number;
+
+  /**
+   * 99 of 100 are at most this, ms; 0 where there was none.
+   *
+   * @generated from field: double p99_ms = 2;
+   */
+  p99Ms: number;
+};
+
+/**
+ * Describes the message payrelay.v1.Quantiles.
+ * Use `create(QuantilesSchema)` to create a new message.
+ */
+export const QuantilesSchema: GenMessage<Quantiles> = /*@__PURE__*/
+  messageDesc(file_payrelay_v1_stats_service, 21);
+
+/**
+ * How a consumer is doing at one processor.
+ *
+ * @generated from message payrelay.v1.ConsumerSite
+ */
+export type ConsumerSite = Message<"payrelay.v1.ConsumerSite"> & {
+  /**
+   * Which one.
+   *
+   * @generated from field: payrelay.v1.Processor processor = 1;
+   */
+  processor: Processor;
+
+  /**
+   * Charges and read-backs open now.
+   *
+   * @generated from field: uint32 in_flight = 2;
+   */
+  inFlight: number;
+
+  /**
+   * How many may be open, as it found out.
+   *
+   * @generated from field: uint32 limit = 3;
+   */
+  limit: number;
+
+  /**
+   * Whether it keeps away.
+   *
+   * @generated from field: payrelay.v1.BreakerState breaker = 4;
+   */
+  breaker: BreakerState;
+
+  /**
+   * What charges took of late.
+   *
+   * @generated from field: payrelay.v1.Quantiles charge = 5;
+   */
+  charge?: Quantiles | undefined;
+};
+
+/**
+ * Describes the message payrelay.v1.ConsumerSite.
+ * Use `create(ConsumerSiteSchema)` to create a new message.
+ */
+export const ConsumerSiteSchema: GenMessage<ConsumerSite> = /*@__PURE__*/
+  messageDesc(file_payrelay_v1_stats_service, 22);
 
 /**
  * How one processor is doing.
@@ -767,7 +985,7 @@ export type ProcessorFigures = Message<"payrelay.v1.ProcessorFigures"> & {
  * Use `create(ProcessorFiguresSchema)` to create a new message.
  */
 export const ProcessorFiguresSchema: GenMessage<ProcessorFigures> = /*@__PURE__*/
-  messageDesc(file_payrelay_v1_stats_service, 19);
+  messageDesc(file_payrelay_v1_stats_service, 23);
 
 /**
  * What a processor said of itself, or that it said nothing.
@@ -816,7 +1034,7 @@ export type ProcessorHealth = Message<"payrelay.v1.ProcessorHealth"> & {
  * Use `create(ProcessorHealthSchema)` to create a new message.
  */
 export const ProcessorHealthSchema: GenMessage<ProcessorHealth> = /*@__PURE__*/
-  messageDesc(file_payrelay_v1_stats_service, 20);
+  messageDesc(file_payrelay_v1_stats_service, 24);
 
 /**
  * Asks for a stream of figures.
@@ -837,7 +1055,7 @@ export type WatchFiguresRequest = Message<"payrelay.v1.WatchFiguresRequest"> & {
  * Use `create(WatchFiguresRequestSchema)` to create a new message.
  */
 export const WatchFiguresRequestSchema: GenMessage<WatchFiguresRequest> = /*@__PURE__*/
-  messageDesc(file_payrelay_v1_stats_service, 21);
+  messageDesc(file_payrelay_v1_stats_service, 25);
 
 /**
  * One reading.
@@ -858,7 +1076,7 @@ export type WatchFiguresResponse = Message<"payrelay.v1.WatchFiguresResponse"> &
  * Use `create(WatchFiguresResponseSchema)` to create a new message.
  */
 export const WatchFiguresResponseSchema: GenMessage<WatchFiguresResponse> = /*@__PURE__*/
-  messageDesc(file_payrelay_v1_stats_service, 22);
+  messageDesc(file_payrelay_v1_stats_service, 26);
 
 /**
  * Asks for a purge.
@@ -879,7 +1097,7 @@ export type PurgeRequest = Message<"payrelay.v1.PurgeRequest"> & {
  * Use `create(PurgeRequestSchema)` to create a new message.
  */
 export const PurgeRequestSchema: GenMessage<PurgeRequest> = /*@__PURE__*/
-  messageDesc(file_payrelay_v1_stats_service, 23);
+  messageDesc(file_payrelay_v1_stats_service, 27);
 
 /**
  * What a purge did.
@@ -914,7 +1132,7 @@ export type PurgeResponse = Message<"payrelay.v1.PurgeResponse"> & {
  * Use `create(PurgeResponseSchema)` to create a new message.
  */
 export const PurgeResponseSchema: GenMessage<PurgeResponse> = /*@__PURE__*/
-  messageDesc(file_payrelay_v1_stats_service, 24);
+  messageDesc(file_payrelay_v1_stats_service, 28);
 
 /**
  * Why a settle may be believed.
@@ -1114,6 +1332,54 @@ export type Decision = (typeof Decision)[keyof typeof Decision] | UnknownEnum;
  */
 export const DecisionSchema: GenEnum<Decision> = /*@__PURE__*/
   enumDesc(file_payrelay_v1_stats_service, 3);
+
+/**
+ * Whether a consumer keeps payments away from a processor that does not charge.
+ *
+ * @generated from enum payrelay.v1.BreakerState
+ */
+export const BreakerState = {
+  /**
+   * Never sent.
+   *
+   * @generated from enum value: BREAKER_STATE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * It does not.
+   *
+   * @generated from enum value: BREAKER_STATE_CLOSED = 1;
+   */
+  CLOSED: 1,
+
+  /**
+   * It does.
+   *
+   * @generated from enum value: BREAKER_STATE_OPEN = 2;
+   */
+  OPEN: 2,
+
+  /**
+   * It does, and one payment is on its way to find out.
+   *
+   * @generated from enum value: BREAKER_STATE_PROBING = 3;
+   */
+  PROBING: 3,
+} as const;
+
+/**
+ * Whether a consumer keeps payments away from a processor that does not charge.
+ *
+ * @generated from enum payrelay.v1.BreakerState
+ */
+export type BreakerState = (typeof BreakerState)[keyof typeof BreakerState] | UnknownEnum;
+
+/**
+ * Describes the enum payrelay.v1.BreakerState.
+ */
+export const BreakerStateSchema: GenEnum<BreakerState> = /*@__PURE__*/
+  enumDesc(file_payrelay_v1_stats_service, 4);
 
 /**
  * StatsService keeps the ledger. What people ask for and read carries Timestamps; what services exchange carries
