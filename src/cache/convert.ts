@@ -35,6 +35,7 @@ const pinOutcome: Readonly<Record<store.PinOutcome["outcome"], queue.PinOutcome>
 	fenced: queue.PinOutcome.FENCED,
 	pinned_elsewhere: queue.PinOutcome.PINNED_ELSEWHERE,
 	no_slot: queue.PinOutcome.NO_SLOT,
+	purging: queue.PinOutcome.PURGING,
 };
 
 export const releaseOutcome: Readonly<Record<store.ReleaseOutcome, queue.ReleaseOutcome>> = {
@@ -49,7 +50,7 @@ export const settleOutcome: Readonly<Record<store.SettleOutcome, stats.SettleOut
 	refused: stats.SettleOutcome.REFUSED,
 };
 
-const attemptResults: readonly AttemptResult[] = ["unknown", "none", "not_charged", "unknown"];
+const attemptResults: readonly AttemptResult[] = ["unknown", "none", "not_charged", "unknown", "unasked"];
 
 const paymentState: Readonly<Record<store.PaymentView["state"], pb.PaymentState>> = {
 	accepted: pb.PaymentState.ACCEPTED,

@@ -156,7 +156,7 @@ export function createDispatcher(holdings: Holdings, clock: Clock, onError: (cau
 	/** Jobs that were leased for a stream but never sent. */
 	async function giveBack(jobs: readonly { id: string; token: number; epoch: number }[]): Promise<void> {
 		if (jobs.length === 0) return;
-		await store.release(jobs.map(({ id, token, epoch }) => ({ id, token, epoch, result: "none" as const })));
+		await store.release(jobs.map(({ id, token, epoch }) => ({ id, token, epoch, result: "unasked" as const })));
 	}
 
 	function end(stream: Stream, error?: ConnectError): void {

@@ -79,6 +79,7 @@ function pinned(processor: Processor, answer: PinOutcome | { readonly outcome: "
 		case "lost":
 			return release("not_charged");
 		case "no_slot":
+		case "purging":
 		case "pinned_elsewhere":
 			return release("none");
 	}

@@ -45,6 +45,7 @@ export function pinFromProto({ processor, requestedAtUs }: ProtoPin): Pin {
 }
 
 const resultToProto: Record<AttemptResult, ProtoResult> = {
+	unasked: ProtoResult.UNASKED,
 	none: ProtoResult.NONE,
 	not_charged: ProtoResult.NOT_CHARGED,
 	unknown: ProtoResult.UNKNOWN,
@@ -84,6 +85,8 @@ export function pinFromResponse({ outcome, requestedAtUs }: PinResponse): PinOut
 			return { outcome: "pinned_elsewhere" };
 		case ProtoPinOutcome.NO_SLOT:
 			return { outcome: "no_slot" };
+		case ProtoPinOutcome.PURGING:
+			return { outcome: "purging" };
 		default:
 			throw new Error(`the outcome ${outcome} of a pin is not known`);
 	}

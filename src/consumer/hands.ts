@@ -46,7 +46,7 @@ export function createHands(clock: Clock): Hands {
 		take(job, leaseMs) {
 			const arrivedAtMs = clock.monotonic();
 			const leaseEndsAtMs = arrivedAtMs + leaseMs;
-			const hand: Hand = { job, arrivedAtMs, leaseEndsAtMs, lost: false, sent: false, result: "none" };
+			const hand: Hand = { job, arrivedAtMs, leaseEndsAtMs, lost: false, sent: false, result: "unasked" };
 			byToken.set(job.token, hand);
 			return hand;
 		},

@@ -14,7 +14,7 @@ export interface Job {
 
 export type PinOutcome =
 	| { readonly outcome: "pinned"; readonly requestedAtUs: number }
-	| { readonly outcome: "fenced" | "pinned_elsewhere" | "no_slot" };
+	| { readonly outcome: "fenced" | "pinned_elsewhere" | "no_slot" | "purging" };
 
 /** Why a settle may be believed: 200 to the POST, or the charge read back. */
 export type Proof = "charged" | "read_back";

@@ -103,6 +103,7 @@ async function charge(hand: Hand, pin: Pin, ports: WorkPorts, signal: AbortSigna
 
 async function readBack(hand: Hand, processor: Processor, ports: WorkPorts, signal: AbortSignal): Promise<ChargeEvent> {
 	if (signal.aborted) return { on: "read_back", answer: { kind: "no_answer" } };
+	if (hand.result === "unasked") hand.result = "none";
 	return { on: "read_back", answer: await ports.gateway.readBack(processor, hand.job.id, signal) };
 }
 

@@ -33,8 +33,11 @@ export interface Charge {
 	readonly requestedAtUs: number;
 }
 
-/** What is known of the attempt that a lease's token names; `none`: no attempt was committed under this lease. */
-export type AttemptResult = "none" | "not_charged" | "unknown";
+/**
+ * What is known of the attempt that a lease's token names. `none`: no attempt was committed under this lease. `unasked`:
+ * nor was the processor asked for an earlier one, so that the payment has had no turn.
+ */
+export type AttemptResult = "unasked" | "none" | "not_charged" | "unknown";
 
 /** One attempt to charge, named by its lease's token. */
 export interface Attempt {
@@ -157,7 +160,8 @@ export function release(
 			return { ...unbound, state: "accepted" };
 		}
 	}
-	return next.state === "accepted" || next.state === "in_flight" ? next : pause(next, moment, policy);
+	if (next.state === "accepted" || next.state === "in_flight") return next;
+	return result === "unasked" && next === payment ? pauseAgain(payment, moment, policy) : pause(next, moment, policy);
 }
 
 /** What a settle comes to: the settled payment, or why nothing changed. */
@@ -217,12 +221,28 @@ function endAttempt(payment: Payment, state: "not_charged" | "unknown" | "charge
 	return { ...payment, openAttempt: 0, attemptLog: [...kept, ended] };
 }
 
+/** In doubt, its processor charges again after all: there is no reason to wait out a pause that grew while it did not. */
+export function hasten(payment: Payment, dueAtMs: number): Payment {
+	const sooner = payment.state === "in_doubt" && payment.dueAtMs !== undefined && dueAtMs < payment.dueAtMs;
+	return sooner ? { ...payment, dueAtMs } : payment;
+}
+
+/** Had no turn: it pauses as before, and is neither parked for it nor put further back. */
+function pauseAgain(payment: Payment, { nowMs, random }: Moment, policy: DoubtPolicy): Payment {
+	const grown = payment.state === "parked" ? policy.parkedPauseMs : grownPauseMs(payment.rounds - 1, policy);
+	return { ...payment, dueAtMs: nowMs + grown * (0.5 + random / 2) };
+}
+
+function grownPauseMs(rounds: number, { pauseMinMs, pauseMaxMs }: DoubtPolicy): number {
+	return Math.min(pauseMinMs * 2 ** Math.min(Math.max(rounds, 0), 30), pauseMaxMs);
+}
+
 /** Growing pauses with jitter between half and full; parked after the bound. */
 function pause(payment: Payment, moment: Moment, policy: DoubtPolicy): Payment {
 	const doubtSinceMs = payment.doubtSinceMs ?? moment.nowMs;
 	const parked = payment.state === "parked" || moment.nowMs - doubtSinceMs >= policy.parkAfterMs;
-	const grown = Math.min(policy.pauseMinMs * 2 ** Math.min(payment.rounds, 30), policy.pauseMaxMs);
-	const pauseMs = (parked ? policy.parkedPauseMs : grown) * (0.5 + moment.random / 2);
+	const grown = parked ? policy.parkedPauseMs : grownPauseMs(payment.rounds, policy);
+	const pauseMs = grown * (0.5 + moment.random / 2);
 	return {
 		...payment,
 		state: parked ? "parked" : "in_doubt",

@@ -18,7 +18,7 @@ const step = fc.oneof(
 	fc.record({
 		do: fc.constant("release" as const),
 		pick,
-		result: fc.constantFrom("none" as const, "not_charged" as const, "unknown" as const),
+		result: fc.constantFrom("unasked" as const, "none" as const, "not_charged" as const, "unknown" as const),
 	}),
 	fc.record({ do: fc.constant("renew" as const), session, share: fc.integer({ min: 1, max: 4 }) }),
 	fc.record({ do: fc.constant("cut" as const), session }),

@@ -119,7 +119,7 @@ export const settled = (job: Job, processor: "default" | "fallback" = "default",
 	charge: { processor, amountCents: job.amountCents, requestedAtUs },
 });
 
-export const released = (job: Job, result: "none" | "not_charged" | "unknown" = "none") => ({
+export const released = (job: Job, result: "unasked" | "none" | "not_charged" | "unknown" = "none") => ({
 	id: job.id,
 	token: job.token,
 	epoch: job.epoch,

@@ -26,6 +26,8 @@ export function createCloud({ leaseMs = 9_000, inFlightMax = 512 } = {}) {
 		forget: new Set<bigint>(),
 		health: [] as { processor: number; failing: boolean }[],
 		polls: 0,
+		/** What becomes of pins under leases that hold. */
+		pinAs: "pinned" as "pinned" | "no_slot" | "purging",
 	};
 
 	const check = () => {
@@ -107,6 +109,7 @@ export function createCloud({ leaseMs = 9_000, inFlightMax = 512 } = {}) {
 			reach();
 			const held = out.get(job.token);
 			if (!held) return { outcome: "fenced" };
+			if (world.pinAs !== "pinned") return { outcome: world.pinAs };
 			held.pinned = processor;
 			log.push(`pin ${job.token} ${processor}`);
 			return { outcome: "pinned", requestedAtUs: sentAtUs };

@@ -78,6 +78,21 @@ test("it reports how it is doing, also after the queue was away", async () => {
 	expect(cloud.reported.length).toBeGreaterThan(before);
 });
 
+test("a purge that turns pins away changes nothing of what a processor is taken to bear", async () => {
+	const { clock, cloud, consumer } = setup();
+	await clock.settle();
+	const { limit } = consumer.figures().processors.default;
+	cloud.world.pinAs = "purging";
+	cloud.offer(makeJob(1), makeJob(2));
+	await clock.advance(10);
+	expect(cloud.log).toEqual(["release 1 none", "release 2 none"]);
+	expect(consumer.figures().processors.default.limit).toBe(limit);
+	cloud.world.pinAs = "no_slot";
+	cloud.offer(makeJob(3));
+	await clock.advance(10);
+	expect(consumer.figures().processors.default.limit).toBeLessThan(limit);
+});
+
 test("a restart of the queue does not end charges in flight: their leases are taken up again, and they settle", async () => {
 	const { clock, cloud, gateway, consumer } = setup();
 	const answer = Promise.withResolvers<ChargeAnswer>();
@@ -173,7 +188,7 @@ test("payments in doubt at a processor that does not answer leave the others unt
 	expect(cloud.log).toContain("settle 100 default");
 	expect(cloud.log.filter((line) => line.startsWith("read"))).toHaveLength(16);
 	expect(
-		cloud.log.filter((line) => line.endsWith("none")),
+		cloud.log.filter((line) => line.endsWith("unasked")),
 		"beyond lane and workers",
 	).toHaveLength(16);
 });
@@ -221,7 +236,7 @@ test("closing gives back what waits, lets what is in flight settle, and ends wit
 		closed = true;
 	});
 	await clock.advance(100);
-	expect(cloud.log.at(-1)).toBe("release 3 none");
+	expect(cloud.log.at(-1)).toBe("release 3 unasked");
 	first.resolve({ kind: "charged" });
 	await clock.advance(100);
 	expect(cloud.log.at(-1)).toBe("settle 1 default");

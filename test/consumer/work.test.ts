@@ -200,7 +200,7 @@ test("an aborted job gives its payment back: what was not sent as such, what was
 test("what is known of an attempt is kept for whoever must give it back", async () => {
 	const { begin, gateway, queue, hand, clock } = setup();
 	queue.releaseAs = () => never();
-	expect(hand.result).toBe("none");
+	expect(hand.result).toBe("unasked");
 	const answer = Promise.withResolvers<{ kind: "not_charged"; why: "failing" }>();
 	gateway.chargeAs = () => answer.promise;
 	void begin();

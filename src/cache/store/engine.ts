@@ -37,6 +37,9 @@ export type Engine = ReturnType<typeof createEngine>;
 const pollAnswerMaxMs = 6_000;
 /** How many rows one look for work reads at most. */
 const scanMax = 256;
+/** When a processor charges again, so many payments in doubt are brought forward at most, over so many ms. */
+const hastenMax = 1_024;
+const hastenSpreadMs = 1_000;
 /**
  * While so many payments wait for another attempt no first ones are given out: they would only add to them. It bounds
  * their memory, and the time that they take once processors charge again.
@@ -200,6 +203,13 @@ export function createEngine(
 		return found.filter((row) => !leases.ofId(row.payment.id)).slice(0, max);
 	}
 
+	/** Payments in doubt at a processor that charges again are asked for soon, not all at once. */
+	function hasten(processor: Processor): void {
+		for (const row of rows.due(Number.MAX_SAFE_INTEGER, hastenMax))
+			if (row.payment.pin?.processor === processor && !leases.ofId(row.payment.id))
+				change(row, life.hasten(row.payment, clock.now() + random() * hastenSpreadMs));
+	}
+
 	/** A pause that is longer than any ever given out shows that the wall clock went back: then all are due. */
 	function dueByMs(): number {
 		const { pauseMaxMs, parkedPauseMs } = settings.doubt;
@@ -282,8 +292,10 @@ export function createEngine(
 			if (!lease) return { outcome: "fenced" };
 			const row = rowOf(lease);
 			const { openAttempt } = row.payment;
-			if (openAttempt !== request.token && (purging || inFlight[request.processor] >= settings.inFlightMax))
-				return { outcome: "no_slot" };
+			if (openAttempt !== request.token) {
+				if (purging) return { outcome: "purging" };
+				if (inFlight[request.processor] >= settings.inFlightMax) return { outcome: "no_slot" };
+			}
 			const pinned = rules.pin(row.payment, request.processor, request.token, clock.now());
 			if (!pinned?.pin) return { outcome: row.payment.pin ? "pinned_elsewhere" : "fenced" };
 			if (pinned !== row.payment) {
@@ -404,7 +416,9 @@ export function createEngine(
 		saveHealth(health: Health): void {
 			nextPollMs[health.processor] = clock.monotonic() + settings.pollGapMs;
 			rows.savePollAtMs(health.processor, clock.now());
+			const before = rows.health().find(({ processor }) => processor === health.processor);
 			rows.saveHealth(health);
+			if (before && !isGood(before) && isGood(health)) hasten(health.processor);
 		},
 
 		figures(): Omit<Figures, "commits"> {
@@ -431,6 +445,10 @@ export function createEngine(
 			};
 		},
 	};
+}
+
+function isGood({ reachable, failing }: Health): boolean {
+	return reachable && !failing;
 }
 
 function view(payment: Payment | undefined): Payment | undefined {

@@ -40,7 +40,7 @@ export interface PinRequest extends LeaseKey {
 
 export type PinOutcome =
 	| { readonly outcome: "pinned"; readonly requestedAtUs: number }
-	| { readonly outcome: "fenced" | "pinned_elsewhere" | "no_slot" };
+	| { readonly outcome: "fenced" | "pinned_elsewhere" | "no_slot" | "purging" };
 
 export interface Release extends LeaseKey {
 	readonly epoch: number;

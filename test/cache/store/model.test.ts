@@ -22,7 +22,7 @@ type Step =
 
 /** Short, so that payments come far in their lives within a few steps. */
 const doubt = { pauseMinMs: 20, pauseMaxMs: 100, parkAfterMs: 150, parkedPauseMs: 200 };
-const settings = { ...storeSettings, queueMax: 8, inFlightMax: 3, doubt };
+const settings = { ...storeSettings, queueMax: 8, inFlightMax: 3, doubt, events: true };
 const anyId = fc.nat(9).map(idOf);
 const anySession = fc.constantFrom("a", "b");
 const nobody: Job = { id: idOf(99), amountCents: 1n, token: 1, epoch: 1, attempts: 0 };
@@ -73,7 +73,7 @@ const anyAsk = fc.oneof(
 		arbitrary: named(
 			"release",
 			fc
-				.tuple(anyBacks, fc.constantFrom<AttemptResult>("none", "not_charged", "unknown"))
+				.tuple(anyBacks, fc.constantFrom<AttemptResult>("unasked", "none", "not_charged", "unknown"))
 				.map(([backs, result]) => (jobs) => {
 					return (store) => store.release(backs.map((back) => ({ ...pick(jobs, back), result })));
 				}),
@@ -134,6 +134,10 @@ const anyAsk = fc.oneof(
 	named(
 		"purge",
 		fc.constant(() => (store) => store.purge(0)),
+	),
+	named(
+		"forget events",
+		fc.nat(12).map((upTo) => () => (store) => store.forgetOutbox(upTo)),
 	),
 	named(
 		"poll",
@@ -236,6 +240,7 @@ async function look(store: Store, clock: Clock & { now(): number }) {
 		parked: [await store.parked(0, 2), await store.parked(2, 100)],
 		health: (await store.health()).toSorted((a, b) => (a.processor < b.processor ? -1 : 1)),
 		figures: await store.figures(),
+		outbox: [await store.readOutbox(0, 3), await store.readOutbox(2, 1_000)],
 		nextDueMs: store.nextDueMs(),
 		nowMs: clock.now(),
 	};

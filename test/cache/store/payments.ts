@@ -29,7 +29,7 @@ const anyStep: fc.Arbitrary<Step> = fc.oneof(
 			(payment, token, nowMs) =>
 				life.pin(payment, processor, token, nowMs) ?? payment,
 	),
-	fc.constantFrom<life.AttemptResult>("none", "not_charged", "unknown").map(
+	fc.constantFrom<life.AttemptResult>("unasked", "none", "not_charged", "unknown").map(
 		(result): Step =>
 			(payment, _, nowMs) => {
 				return life.release(payment, payment.openAttempt, result, { nowMs, random: 0.3 }, doubt);

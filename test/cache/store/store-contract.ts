@@ -339,6 +339,42 @@ export function testStore(name: string, createUnder: () => StoreUnderTest): void
 			expect(await pursue(scene)).toHaveLength(1);
 		});
 
+		test("given back without having been asked for it is neither put further back nor parked", async () => {
+			const scene = await open();
+			await inDoubt(scene);
+			for (let turn = 0; turn < 2; turn++) {
+				await scene.clock.advance(scene.store.nextDueMs()!);
+				const [job] = (await pursue(scene)) as [Job];
+				await scene.now(scene.store.release([{ ...job, result: "none" }]));
+			}
+			expect(scene.store.nextDueMs()).toBe(300);
+			for (let turn = 0; turn < 20; turn++) {
+				await scene.clock.advance(scene.store.nextDueMs()!);
+				const [job] = (await pursue(scene)) as [Job];
+				await scene.now(scene.store.release([{ ...job, result: "unasked" }]));
+				expect(scene.store.nextDueMs()).toBe(300);
+			}
+			expect(await scene.state(1)).toBe("in_doubt");
+		});
+
+		test("it is asked for soon once its processor is well again, however long it would have paused", async () => {
+			const scene = await open({ doubt: { ...doubt, pauseMinMs: 60_000, pauseMaxMs: 60_000 } });
+			const healthy = (processor: "default" | "fallback", failing: boolean) =>
+				scene.now(scene.store.saveHealth({ processor, reachable: true, failing, minResponseMs: 0, atUs: startUs }));
+			await healthy("default", true);
+			await healthy("fallback", true);
+			await inDoubt(scene);
+			expect(scene.store.nextDueMs()).toBeGreaterThan(40_000);
+			await healthy("fallback", false);
+			await healthy("default", true);
+			expect(scene.store.nextDueMs(), "its own processor is not").toBeGreaterThan(40_000);
+			await healthy("default", false);
+			const waitMs = scene.store.nextDueMs()!;
+			expect(waitMs).toBeLessThanOrEqual(1_000);
+			await scene.clock.advance(waitMs);
+			expect(await pursue(scene)).toHaveLength(1);
+		});
+
 		test("a wall clock that was set back holds up nobody", async () => {
 			const scene = await open();
 			await inDoubt(scene);
@@ -433,6 +469,112 @@ export function testStore(name: string, createUnder: () => StoreUnderTest): void
 			const before = await at(0, startUs + 123_456);
 			const after = await at(startUs + 123_458, startUs * 2);
 			expect([before.totals.default.count, after.totals.default.count]).toEqual([0n, 0n]);
+		});
+	});
+
+	describe(`the store on ${name}: events`, () => {
+		const told = async ({ now, store }: Scene, after = 0) =>
+			(await now(store.readOutbox(after, 100))).map(
+				({ seq, type, paymentId }) => `${seq} ${type} ${paymentId.slice(-1)}`,
+			);
+		const forget = ({ now, store }: Scene, upTo: number) => now(store.forgetOutbox(upTo));
+		const depth = async ({ now, store }: Scene) => (await now(store.figures())).outboxDepth;
+
+		async function park(scene: Scene, job: Job): Promise<void> {
+			await scene.now(scene.store.release([{ ...job, result: "unknown" }]));
+			await scene.clock.advance(storeSettings.doubt.parkAfterMs + storeSettings.doubt.pauseMaxMs);
+			const [again] = (await scene.now(scene.store.lease("a", "pursuit", 1))) as [Job];
+			await scene.now(scene.store.release([{ ...again, result: "none" }]));
+		}
+
+		test("each payment's acceptance, parking and settlement is told once and in order, over a crash", async () => {
+			const scene = await open({ events: true });
+			await scene.accept(2);
+			await scene.now(scene.store.enqueue([{ id: idOf(1), amountCents: 1n }]));
+			const [first, second] = (await scene.lease(2)) as [Job, Job];
+			await scene.pin(first);
+			await scene.pin(second);
+			await scene.settle(second, await chargeOf(scene, 2));
+			await scene.settle(second, { processor: "default", amountCents: 2n, requestedAtUs: startUs });
+			await park(scene, first);
+			expect(await scene.state(1)).toBe("parked");
+			await scene.crash();
+			const resolution = { who: "ops", why: "asked", atUs: startUs } as const;
+			await scene.now(scene.store.resolve(idOf(1), { ...resolution, decision: "retry" }, undefined));
+			const [again] = (await scene.now(scene.store.lease("a", "pursuit", 1))) as [Job];
+			await scene.pin(again);
+			await park(scene, again);
+			const charge = await chargeOf(scene, 1);
+			await scene.now(scene.store.resolve(idOf(1), { ...resolution, decision: "settle" }, charge));
+			const expected = ["accepted 1", "accepted 2", "processed 2", "parked 1", "parked 1", "processed 1"];
+			expect(await told(scene)).toEqual(expected.map((event, i) => `${i + 1} payment.${event}`));
+			expect(await told(scene, 4)).toHaveLength(2);
+		});
+
+		test("an event has the time of what it tells, and the trace of the call that was accepted", async () => {
+			const { store, now, clock } = await open({ events: true });
+			const traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+			await clock.advance(40);
+			await now(store.enqueue([{ id: idOf(1), amountCents: 1n, traceparent }]));
+			const event = { seq: 1, type: "payment.accepted", paymentId: idOf(1), timeUs: startUs + 40_000, traceparent };
+			expect(await now(store.readOutbox(0, 9))).toEqual([event]);
+		});
+
+		test("nothing is told where events are off; what the outbox holds then stays, and can be read", async () => {
+			const under = createUnder();
+			const silent = await openScene(under);
+			await silent.accept(1);
+			expect([await told(silent), await depth(silent)]).toEqual([[], 0]);
+			await silent.now(silent.store.close());
+			const loud = await openScene(under, { events: true });
+			await loud.now(loud.store.enqueue([{ id: idOf(2), amountCents: 2n }]));
+			await loud.now(loud.store.close());
+			const off = await openScene(under);
+			await off.now(off.store.enqueue([{ id: idOf(3), amountCents: 3n }]));
+			expect([await told(off), await depth(off)]).toEqual([["1 payment.accepted 2"], 1]);
+		});
+
+		test("the outbox holds what is not forgotten, says how much and how old that is, and outlives a purge", async () => {
+			const scene = await open({ events: true });
+			await scene.accept(3);
+			await scene.clock.advance(70);
+			await forget(scene, 2);
+			await scene.now(scene.store.purge(0));
+			for (const crash of [false, true]) {
+				if (crash) await scene.crash();
+				expect(await told(scene)).toEqual(["3 payment.accepted 3"]);
+				expect(await scene.now(scene.store.figures())).toMatchObject({ outboxDepth: 1, outboxOldestMs: 70 });
+			}
+			// Neither what is gone nor what is to come can be forgotten.
+			await forget(scene, 1);
+			await forget(scene, 99);
+			expect([await told(scene), await depth(scene)]).toEqual([[], 0]);
+		});
+
+		test("a number never comes twice: not after an outbox was emptied, a restart, or a purge", async () => {
+			const scene = await open({ events: true });
+			const { storeId } = scene.store;
+			await scene.accept(2);
+			await forget(scene, 2);
+			await scene.reopen();
+			await scene.now(scene.store.purge(0));
+			await scene.accept(1);
+			expect(await told(scene)).toEqual(["3 payment.accepted 1"]);
+			expect(scene.store.storeId).toBe(storeId);
+		});
+
+		test("whoever publishes is told when there is more to read, and only then", async () => {
+			const scene = await open({ events: true });
+			const grown: string[][] = [];
+			const stop = scene.store.watchOutbox(() => void told(scene, grown.length).then((events) => grown.push(events)));
+			await scene.accept(1);
+			const [job] = (await scene.lease(1)) as [Job];
+			await scene.pin(job);
+			await forget(scene, 1);
+			expect(grown).toEqual([["1 payment.accepted 1"]]);
+			stop();
+			await scene.settle(job, await chargeOf(scene, 1));
+			expect([grown.length, await depth(scene)]).toEqual([1, 1]);
 		});
 	});
 
