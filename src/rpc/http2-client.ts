@@ -3,6 +3,7 @@ import { connect, type NetConnectOpts, type Socket } from "node:net";
 import { createConnectTransport, Http2SessionManager } from "@connectrpc/connect-node";
 import { formatAddress, parseAddress } from "./address.ts";
 import { type ConnectOptions, messageLimits, type RpcClient } from "./carrier.ts";
+import { streamOverHttp2 } from "./http2-stream-client.ts";
 import { lostConnection } from "./lost-connection.ts";
 import { guardSessions } from "./session-guard.ts";
 
@@ -44,15 +45,24 @@ export function connectHttp2(
 				openSocket("path" in target ? target : { ...target, noDelay: true }, bounds.connectTimeoutMs),
 		},
 	);
+	const sessionManager = guardSessions(manager);
+	const withLost = [...interceptors, lostConnection];
+	const { unary } = createConnectTransport({
+		httpVersion: "2",
+		baseUrl,
+		sessionManager,
+		interceptors: withLost,
+		acceptCompression: [],
+		...messageLimits,
+	});
+	const stream = streamOverHttp2({
+		sessions: sessionManager,
+		baseUrl,
+		interceptors: withLost,
+		limits: messageLimits,
+	});
 	return {
-		transport: createConnectTransport({
-			httpVersion: "2",
-			baseUrl,
-			sessionManager: guardSessions(manager),
-			interceptors: [...interceptors, lostConnection],
-			acceptCompression: [],
-			...messageLimits,
-		}),
+		transport: { unary, stream },
 		close: () => manager.abort(),
 	};
 }

@@ -11,6 +11,7 @@ import { type AddressInfo, Server, type Socket } from "node:net";
 import { universalRequestFromNodeRequest, universalResponseToNodeResponse } from "@connectrpc/connect-node";
 import { type Address, formatAddress, parseAddress } from "./address.ts";
 import { createDispatch, type Dispatch, type RpcServer, type ServeOptions } from "./carrier.ts";
+import { createStreamDispatch, type StreamDispatch } from "./http2-stream-server.ts";
 import { removeStaleSocket } from "./stale-socket.ts";
 
 /** What one peer may cost. Beyond them its stream is refused or its connection ends; other connections do not notice. */
@@ -57,12 +58,15 @@ export const http2Limits: Http2Limits = {
  * the last answers when a session closes. There a closing server refuses new calls and ends the sockets after the last.
  */
 const announcesEnd = !("Deno" in globalThis);
+/** Deno's server knows the streams of HTTP/2 only through the requests and answers around them. */
+const speaksFrames = !("Deno" in globalThis);
 /** There a stream says that it is closed before its last bytes have left; so long they are given, ms. */
 const flushMs = 20;
 
 export async function serveHttp2(options: ServeOptions, limits: Http2Limits = http2Limits): Promise<RpcServer> {
 	const { clock, onFault } = options;
 	const dispatch = createDispatch(options);
+	const dispatchStream = createStreamDispatch(options);
 	const sessions = new Set<ServerHttp2Session>();
 	const sockets = new Set<Socket>();
 	const servers: Http2Server[] = [];
@@ -91,7 +95,7 @@ export async function serveHttp2(options: ServeOptions, limits: Http2Limits = ht
 		response.once("close", () => {
 			if (--underWay === 0) idle();
 		});
-		answer(dispatch, request, response, onFault);
+		answer(dispatch, dispatchStream, request, response, onFault);
 	}
 
 	async function listen(text: string): Promise<string> {
@@ -190,11 +194,21 @@ function sessionOptions(limits: Http2Limits) {
 
 function answer(
 	dispatch: Dispatch,
+	dispatchStream: StreamDispatch,
 	request: Http2ServerRequest,
 	response: Http2ServerResponse,
 	onFault: ServeOptions["onFault"],
 ): void {
-	const handler = dispatch(request.url.split("?", 1)[0]!);
+	const path = request.url.split("?", 1)[0]!;
+	const serve = speaksFrames ? dispatchStream(request, path) : undefined;
+	if (serve) {
+		serve(request, response).catch((error: unknown) => {
+			onFault(error, `answering ${request.url} failed`);
+			refuse(response, 400);
+		});
+		return;
+	}
+	const handler = dispatch(path);
 	if (!handler) {
 		refuse(response, 404);
 		return;

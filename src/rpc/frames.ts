@@ -1,0 +1,53 @@
+// The frames of a stream in the Connect protocol: a byte of flags, four of length, then the message (connectrpc.com/docs/protocol).
+import { Code, ConnectError } from "@connectrpc/connect";
+
+const headBytes = 5;
+export const compressedFlag = 0b01;
+/** The last frame of a response: trailers, and the error if there was one, as JSON. */
+export const endFlag = 0b10;
+
+export function encodeFrame(flags: number, data: Uint8Array): Buffer {
+	const frame = Buffer.allocUnsafe(headBytes + data.length);
+	frame[0] = flags;
+	frame.writeUInt32BE(data.length, 1);
+	frame.set(data, headBytes);
+	return frame;
+}
+
+export interface FrameReader {
+	/** Calls `onFrame` for each frame that is whole now. Throws RESOURCE_EXHAUSTED where one announces too much. */
+	read(chunk: Buffer): void;
+	/** Whether the last frame is still to be completed. */
+	readonly cut: boolean;
+}
+
+export function createFrameReader(maxBytes: number, onFrame: (flags: number, data: Uint8Array) => void): FrameReader {
+	/** The start of a frame, in pieces, and how many bytes it has at least. */
+	let pieces: Buffer[] = [];
+	let have = 0;
+	let need = headBytes;
+
+	return {
+		get cut() {
+			return have > 0;
+		},
+		read(chunk) {
+			pieces.push(chunk);
+			have += chunk.length;
+			if (have < need) return;
+			const bytes = pieces.length === 1 ? chunk : Buffer.concat(pieces, have);
+			let at = 0;
+			for (need = headBytes; bytes.length - at >= need; need = headBytes) {
+				const length = bytes.readUInt32BE(at + 1);
+				if (length > maxBytes)
+					throw new ConnectError(`a message of ${length} bytes is over ${maxBytes}`, Code.ResourceExhausted);
+				need = headBytes + length;
+				if (bytes.length - at < need) break;
+				onFrame(bytes[at]!, bytes.subarray(at + headBytes, at + need));
+				at += need;
+			}
+			have = bytes.length - at;
+			pieces = have > 0 ? [bytes.subarray(at)] : [];
+		},
+	};
+}

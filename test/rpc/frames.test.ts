@@ -1,0 +1,59 @@
+// Frames of a stream, however the socket cuts them; and the inbox between a socket and its reader.
+import { Code } from "@connectrpc/connect";
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { createFrameReader, encodeFrame } from "../../src/rpc/frames.ts";
+import { createInbox } from "../../src/rpc/inbox.ts";
+
+test("messages come out as they went in, wherever the bytes between are cut", () => {
+	const message = fc.record({ flags: fc.constantFrom(0, 2), data: fc.uint8Array({ maxLength: 40 }) });
+	fc.assert(
+		fc.property(fc.array(message, { maxLength: 12 }), fc.array(fc.integer({ min: 1, max: 50 })), (messages, cuts) => {
+			const bytes = Buffer.concat(messages.map(({ flags, data }) => encodeFrame(flags, data)));
+			const read: { flags: number; data: Uint8Array }[] = [];
+			const frames = createFrameReader(64, (flags, data) => void read.push({ flags, data: Uint8Array.from(data) }));
+			let at = 0;
+			for (const cut of [...cuts, bytes.length]) {
+				frames.read(bytes.subarray(at, at + cut));
+				at += cut;
+			}
+			expect(read).toEqual(messages);
+			expect(frames.cut).toBe(false);
+		}),
+	);
+});
+
+test("a message that announces too much is refused before it has come, and half a message is noticed", () => {
+	const frames = createFrameReader(8, () => {});
+	frames.read(encodeFrame(0, new Uint8Array(8)).subarray(0, 7));
+	expect(frames.cut).toBe(true);
+	const large = encodeFrame(0, new Uint8Array(9)).subarray(0, 5);
+	expect(() => createFrameReader(8, () => {}).read(large)).toThrow(
+		expect.objectContaining({ code: Code.ResourceExhausted }),
+	);
+});
+
+test("a reader gets what came before the end or the error, then that; a slow one holds the source up", async () => {
+	const held: boolean[] = [];
+	const inbox = createInbox<number>({ waitingMax: 2, hold: (now) => held.push(now), onLeft: () => {} });
+	const it = inbox[Symbol.asyncIterator]();
+	for (const n of [1, 2, 3]) inbox.push(n);
+	inbox.fail(new Error("cut"));
+	inbox.push(4);
+	expect(held).toEqual([true]);
+	for (const value of [1, 2, 3]) expect(await it.next()).toEqual({ done: false, value });
+	expect(held).toEqual([true, false]);
+	await expect(it.next()).rejects.toThrow("cut");
+	expect(await it.next()).toEqual({ done: true, value: undefined });
+});
+
+test("a reader that leaves lets the source know, and gets nothing more", async () => {
+	let left = false;
+	const inbox = createInbox<number>({ waitingMax: 2, hold: () => {}, onLeft: () => (left = true) });
+	const it = inbox[Symbol.asyncIterator]();
+	inbox.push(1);
+	await it.return?.();
+	inbox.push(2);
+	expect(left).toBe(true);
+	expect(await it.next()).toEqual({ done: true, value: undefined });
+});
