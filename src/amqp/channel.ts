@@ -25,12 +25,19 @@ export interface ChannelBounds {
 
 export const channelBounds: ChannelBounds = { unconfirmedMax: 1024, waitingMax: 8192 };
 
+export type OnDelivery = (delivery: Delivery) => void;
+
+export interface ConsumeOptions {
+	/** What is handed out counts as done: for queues of which nobody else could take it. */
+	readonly noAck?: boolean;
+}
+
 /** One channel, from its opening to its loss. */
 export interface ChannelSession {
 	/** For declaring. */
 	readonly channel: ConfirmChannel;
 	/** Resolves to the consumer's tag. `onGone` is told when the broker ends the consumer, as when its queue is deleted. */
-	consume(queue: string, onDelivery: (delivery: Delivery) => void, onGone: () => void): Promise<string>;
+	consume(queue: string, onDelivery: OnDelivery, onGone: () => void, options?: ConsumeOptions): Promise<string>;
 	/** Closes this channel, so that it is opened and set up again. */
 	reopen(cause: Error): void;
 }
@@ -262,8 +269,8 @@ function createSession(
 	return {
 		channel,
 		reopen,
-		async consume(queue, onDelivery, onGone) {
-			const { consumerTag } = await channel.consume(queue, (message: ConsumeMessage | null) => {
+		async consume(queue, onDelivery, onGone, { noAck = false } = {}) {
+			const onMessage = (message: ConsumeMessage | null) => {
 				if (message === null) return onGone();
 				counters.delivered++;
 				if (message.fields.redelivered) counters.redelivered++;
@@ -272,8 +279,8 @@ function createSession(
 					ack: () => settle(() => channel.ack(message)),
 					reject: (requeue) => settle(() => channel.reject(message, requeue)),
 				});
-			});
-			return consumerTag;
+			};
+			return (await channel.consume(queue, onMessage, { noAck })).consumerTag;
 		},
 	};
 }

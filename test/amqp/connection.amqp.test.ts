@@ -4,9 +4,9 @@ import type { ChannelOptions } from "../../src/amqp/channel.ts";
 import { type AmqpConnection, connectAmqp } from "../../src/amqp/connection.ts";
 import type { Delivery, Publication } from "../../src/amqp/message.ts";
 import { PublishError } from "../../src/amqp/message.ts";
-import { readAmqpSettings } from "../../src/amqp/settings.ts";
 import { systemClock } from "../../src/clock.ts";
 import { type Broker, brokerInstalled, sharedBrokerUrl, startBroker } from "./broker.ts";
+import { amqpSettings } from "./settings.ts";
 
 /**
  * RabbitMQ 3.10 writes down which log belongs to a quorum queue some time after it has confirmed the queue: killed before, it
@@ -16,17 +16,8 @@ const queueSafeMs = 3000;
 
 const open = new Set<AmqpConnection>();
 
-async function connect(url: string): Promise<AmqpConnection> {
-	const settings = await readAmqpSettings({
-		amqpUrl: url,
-		amqpPasswordFile: "",
-		amqpCaFile: "",
-		amqpCertFile: "",
-		amqpKeyFile: "",
-		amqpHeartbeatS: 10,
-		amqpFrameMaxBytes: 131_072,
-	});
-	const connection = connectAmqp(settings, "test", { clock: systemClock, random: Math.random, onFault() {} });
+function connect(url: string): AmqpConnection {
+	const connection = connectAmqp(amqpSettings(url), "test", { clock: systemClock, random: Math.random, onFault() {} });
 	open.add(connection);
 	return connection;
 }
@@ -79,7 +70,7 @@ afterEach(async () => {
 
 describe.skipIf(!brokerInstalled)("a connection", () => {
 	test("a message for a queue is confirmed and delivered; one for no queue is returned", async () => {
-		const connection = await connect(sharedBrokerUrl());
+		const connection = connect(sharedBrokerUrl());
 		const queue = `test.${crypto.randomUUID()}`;
 		const collector = collecting(queue);
 		const channel = connection.channel(collector.options);
@@ -93,7 +84,7 @@ describe.skipIf(!brokerInstalled)("a connection", () => {
 	});
 
 	test("a full queue refuses", async () => {
-		const connection = await connect(sharedBrokerUrl());
+		const connection = connect(sharedBrokerUrl());
 		const channel = connection.channel({ prefetch: 1 });
 		await channel.ready();
 		const { queue } = await channel.session!.channel.assertQueue("", {
@@ -106,7 +97,7 @@ describe.skipIf(!brokerInstalled)("a connection", () => {
 	});
 
 	test("a channel that the broker closes is opened again, and its consumers with it", async () => {
-		const connection = await connect(sharedBrokerUrl());
+		const connection = connect(sharedBrokerUrl());
 		const queue = `test.${crypto.randomUUID()}`;
 		const lost: string[] = [];
 		const collector = collecting(queue, { onLost: (cause) => lost.push(cause.message) });
@@ -124,7 +115,7 @@ describe.skipIf(!brokerInstalled)("a connection", () => {
 	});
 
 	test("what waits to be sent while there is no broker can be given up, and is bounded", async () => {
-		const connection = await connect("amqp://127.0.0.1:1");
+		const connection = connect("amqp://127.0.0.1:1");
 		const channel = connection.channel({ prefetch: 1, bounds: { waitingMax: 1 } });
 		const given = new AbortController();
 		const waits = channel.publish(to("any"), given.signal);
@@ -142,7 +133,7 @@ describe.skipIf(!brokerInstalled)("a broker that goes and comes back", () => {
 	afterAll(() => broker?.remove());
 
 	test("finds its connections again, with what they had declared", async () => {
-		const connection = await connect(`amqp://127.0.0.1:1,${broker.url}`);
+		const connection = connect(`amqp://127.0.0.1:1,${broker.url}`);
 		const collector = collecting("kept");
 		const channel = connection.channel(collector.options);
 		await channel.publish(to("kept"));

@@ -1,0 +1,272 @@
+// The AMQP carrier's receiver: takes requests from its services' queues and serves them with the same handlers as every carrier.
+//
+// A unary request is acknowledged once its answer is confirmed; a stream once its caller has been told who serves it. A
+// request that is not acknowledged comes again, here or at another receiver; one that came back too often is a dead letter.
+import { Code, ConnectError } from "@connectrpc/connect";
+import type { UniversalHandler } from "@connectrpc/connect/protocol";
+import { codeToHttpStatus, errorToJsonBytes } from "@connectrpc/connect/protocol-connect";
+import type { AmqpConnection } from "../../amqp/connection.ts";
+import { type Delivery, PublishError } from "../../amqp/message.ts";
+import { createHandlers, type RpcServer, type ServeOptions } from "../carrier.ts";
+import { type Answer, createAnswers } from "./answers.ts";
+import { type AmqpRpcBounds, amqpRpcBounds } from "./bounds.ts";
+import { type AmqpRpcCounters, createAmqpRpcCounters } from "./counters.ts";
+import { type ReceivedFrame, type Request, readRequest, readReturnAddress, UnreadableMessage } from "./frame.ts";
+import { openMailbox } from "./mailbox.ts";
+import { deadLetterQueue, isMailbox } from "./names.ts";
+import { type BatchRule, createPipeline } from "./pipeline.ts";
+import { serveStream } from "./serve-stream.ts";
+import { answerUnary, isUndecodable } from "./serve-unary.ts";
+import { declareDeadLetters, declareRequests } from "./topology.ts";
+
+export interface AmqpServeOptions extends Omit<ServeOptions, "addresses"> {
+	/** Not closed with the server. */
+	readonly connection: AmqpConnection;
+	readonly namespace: string;
+	/** Requests of each service that are worked on at a time: the prefetch of its queue. */
+	readonly concurrency?: number;
+	/** Methods whose requests are gathered, by their paths. */
+	readonly batches?: Readonly<Record<string, BatchRule>>;
+	readonly bounds?: Partial<AmqpRpcBounds>;
+}
+
+export interface AmqpRpcServer extends RpcServer {
+	readonly counters: Readonly<AmqpRpcCounters>;
+	/** Requests that wait in each service's queue, and the dead letters; asked of the broker. */
+	queueDepths(): Promise<Readonly<Record<string, number>>>;
+}
+
+const defaultConcurrency = 256;
+
+interface Job {
+	readonly delivery: Delivery;
+	readonly request: Request;
+	readonly handler: UniversalHandler;
+}
+
+export async function serveAmqp(options: AmqpServeOptions): Promise<AmqpRpcServer> {
+	const { connection, namespace, clock, onFault, concurrency = defaultConcurrency, batches = {} } = options;
+	const bounds = { ...amqpRpcBounds, ...options.bounds };
+	const counters = createAmqpRpcCounters();
+	const handlers = new Map(createHandlers(options).map((handler) => [handler.requestPath, handler]));
+	const services = [...new Set([...handlers.values()].map(({ service }) => service.typeName))];
+	const answers = createAnswers(bounds);
+	/** What runs, by its caller's mailbox and its name there: told when the caller ends it. */
+	const running = new Map<string, (frame: ReceivedFrame | undefined) => void>();
+	let consumers: string[] = [];
+	let queues: string[] = [];
+	let streams = 0;
+	let closing = false;
+
+	const mailbox = openMailbox({
+		connection,
+		namespace,
+		clock,
+		bounds,
+		counters,
+		onFrame(frame) {
+			const tell = running.get(key(frame.from, frame.call));
+			if (tell) tell(frame);
+			else counters.late++;
+		},
+		onLost() {
+			for (const tell of [...running.values()]) tell(undefined);
+		},
+	});
+	const requests = connection.channel({
+		prefetch: concurrency,
+		async setup(session) {
+			await declareDeadLetters(session.channel, namespace, bounds);
+			queues = await Promise.all(
+				services.map((service) => declareRequests(session.channel, namespace, service, bounds)),
+			);
+			if (closing) return;
+			const gone = (queue: string) => () => session.reopen(new Error(`the queue ${queue} was deleted`));
+			consumers = await Promise.all(queues.map((queue) => session.consume(queue, receive, gone(queue))));
+		},
+	});
+	const pipeline = createPipeline<Job>({
+		rules: batches,
+		batchOf: ({ request }) => request.path,
+		process: (job) => unary(job).catch((error: unknown) => onFault(error, "serving a request over the broker failed")),
+		after: clock.after,
+	});
+
+	function receive(delivery: Delivery): void {
+		const { properties, content, fields } = delivery.message;
+		counters.requests++;
+		if (fields.redelivered) counters.redelivered++;
+		let request: Request;
+		try {
+			request = readRequest(properties, content, bounds);
+			if (!isMailbox(namespace, request.replyTo))
+				throw new UnreadableMessage("reply_to is no mailbox of this deployment");
+		} catch (error) {
+			if (!(error instanceof UnreadableMessage)) throw error;
+			setAside(delivery, error.message);
+			return;
+		}
+		if (request.deadlineMs !== undefined) {
+			const leftMs = request.deadlineMs - clock.now();
+			if (leftMs <= 0) {
+				counters.expired++;
+				delivery.ack();
+				return;
+			}
+			request.header.set("connect-timeout-ms", String(Math.ceil(leftMs)));
+		}
+		const handler = handlers.get(request.path);
+		if (handler === undefined)
+			refuse(delivery, request, new ConnectError(`${request.path} is not served`, Code.Unimplemented));
+		else if (!handler.supportedContentType(request.header.get("content-type")))
+			setAside(delivery, `${request.path} is not served with this content type`);
+		else if (handler.method.methodKind === "unary") pipeline.push({ delivery, request, handler });
+		else stream({ delivery, request, handler }).catch((error: unknown) => onFault(error, "serving a stream failed"));
+	}
+
+	/** Nobody will ever be able to read it: to the dead letters, and an answer to whoever can be answered. */
+	function setAside(delivery: Delivery, why: string): void {
+		counters.unreadable++;
+		const address = readReturnAddress(delivery.message.properties);
+		if (address === undefined || !isMailbox(namespace, address.replyTo)) {
+			delivery.reject(false);
+			return;
+		}
+		const error = new ConnectError(`unreadable request: ${why}`, Code.InvalidArgument);
+		void answer(address, errorAnswer(error)).then(() => delivery.reject(false));
+	}
+
+	function refuse(delivery: Delivery, request: Request, error: ConnectError): void {
+		void answer(request, errorAnswer(error)).then((done) => (done ? delivery.ack() : delivery.reject(true)));
+	}
+
+	/** False: the broker was lost before it was sure to have the answer. */
+	async function answer({ call, replyTo }: Pick<Request, "call" | "replyTo">, answer: Answer): Promise<boolean> {
+		try {
+			await mailbox.ready();
+			await mailbox.post(replyTo, { kind: "answer", call, ...answer });
+			return true;
+		} catch (error) {
+			if (!(error instanceof PublishError)) throw error;
+			if (error.failure !== "unroutable") return false;
+			counters.callerGone++;
+			return true;
+		}
+	}
+
+	async function unary({ delivery, request, handler }: Job): Promise<void> {
+		const name = key(request.replyTo, request.call);
+		const effect = JSON.stringify([request.caller, request.requestId, request.path]);
+		let answered = answers.recall(effect);
+		if (answered) counters.repeated++;
+		else {
+			const ended = new AbortController();
+			running.set(name, (frame) => {
+				if (frame?.kind === "cancel") ended.abort(new ConnectError("the caller ended the call", Code.Canceled));
+			});
+			answered = answerUnary(handler, request, ended.signal);
+			answers.remember(effect, answered);
+			const cancelAccept = clock.after(bounds.acceptAfterMs, () => {
+				mailbox.post(request.replyTo, { kind: "accept", call: request.call }).catch(() => {
+					counters.callerGone++;
+					ended.abort(new ConnectError("the caller has gone", Code.Canceled));
+				});
+			});
+			void answered.finally(() => {
+				cancelAccept();
+				running.delete(name);
+			});
+		}
+		const result = await answered;
+		if (!(await answer(request, result))) delivery.reject(true);
+		else if (result.status !== 200 && isUndecodable(handler, request)) {
+			counters.unreadable++;
+			delivery.reject(false);
+		} else delivery.ack();
+	}
+
+	async function stream({ delivery, request, handler }: Job): Promise<void> {
+		const name = key(request.replyTo, request.call);
+		if (running.has(name)) {
+			counters.repeated++;
+			delivery.ack();
+			return;
+		}
+		if (closing || streams >= bounds.streamsMax) {
+			const why = closing ? "the server is closing" : `${bounds.streamsMax} streams are open`;
+			return refuse(delivery, request, new ConnectError(why, closing ? Code.Unavailable : Code.ResourceExhausted));
+		}
+		streams++;
+		try {
+			await serveStream({
+				request,
+				handler,
+				mailbox,
+				bounds,
+				onAccepted: () => delivery.ack(),
+				onCallerGone() {
+					counters.callerGone++;
+					delivery.ack();
+				},
+				onNotAccepted: () => delivery.reject(true),
+				onPeerLost: () => counters.streamsLost++,
+				onFault,
+				register: (tell) => running.set(name, tell),
+			});
+		} finally {
+			streams--;
+			running.delete(name);
+		}
+	}
+
+	await requests.ready();
+	await mailbox.ready();
+	return {
+		addresses: services.map((service) => `amqp:${namespace}/${service}`),
+		counters,
+		async queueDepths() {
+			const channel = requests.session?.channel;
+			if (channel === undefined) return {};
+			const counted = await Promise.all(
+				[...queues, deadLetterQueue(namespace)].map((queue) => channel.checkQueue(queue)),
+			);
+			return Object.fromEntries(counted.map(({ queue, messageCount }) => [queue, messageCount]));
+		},
+		async close(graceMs) {
+			closing = true;
+			const channel = requests.session?.channel;
+			// Where the channel has gone its consumers have gone with it.
+			if (channel) await Promise.all(consumers.map((tag) => channel.cancel(tag))).catch(() => {});
+			const cut = new AbortController();
+			const drained = async () => {
+				await pipeline.drain();
+				while (streams > 0 && !cut.signal.aborted) await clock.sleep(drainLookMs, cut.signal).catch(() => {});
+			};
+			const cancelCut = clock.after(graceMs, () => cut.abort());
+			await Promise.race([
+				drained(),
+				new Promise<void>((resolve) => cut.signal.addEventListener("abort", () => resolve())),
+			]);
+			cancelCut();
+			cut.abort();
+			for (const tell of [...running.values()]) tell(undefined);
+			await Promise.all([requests.close(), mailbox.close()]);
+		},
+	};
+}
+
+/** While a server closes, the end of its streams is looked for so often, ms. */
+const drainLookMs = 10;
+
+function key(mailbox: string | undefined, call: string): string {
+	return `${mailbox} ${call}`;
+}
+
+function errorAnswer(error: ConnectError): Answer {
+	return {
+		status: codeToHttpStatus(error.code),
+		header: new Headers({ "content-type": "application/json" }),
+		trailer: new Headers(),
+		body: errorToJsonBytes(error, undefined),
+	};
+}
