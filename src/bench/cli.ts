@@ -3,13 +3,15 @@ import { join } from "node:path";
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import type { Spacing } from "./arrivals.ts";
 import type { Terminal } from "./live.ts";
+import { drainDefaultMs } from "./regret/case.ts";
 import { verdict } from "./report.ts";
-import { makeFolder, writeResults } from "./results.ts";
+import { makeFolder, type ScenarioResult, writeResults } from "./results.ts";
 import type { Bench, Scenario } from "./scenario.ts";
 import { budget } from "./scenarios/budget.ts";
 import { drain } from "./scenarios/drain.ts";
 import { ladder } from "./scenarios/ladder.ts";
 import { preview, previewSeconds, previewUsers } from "./scenarios/preview.ts";
+import { regret } from "./scenarios/regret.ts";
 import { steady } from "./scenarios/steady.ts";
 import { summary } from "./scenarios/summary.ts";
 import { timetable } from "./scenarios/timetable.ts";
@@ -144,6 +146,32 @@ export async function bench(args: readonly string[], out: Terminal, signal: Abor
 		.option("--counts <list>", "settled payments at which it is measured", countList, [10_000])
 		.option("--queries <n>", "summaries asked at each", whole, 1_000);
 
+	program
+		.command("regret")
+		.description(
+			"the relay's choice of processor beside other routers' and a clairvoyant's, under random timetables in simulated time; no relay runs",
+		)
+		.option("--count <n>", "timetables, one a seed", whole, 1_000)
+		.option("--seed <n>", "the first seed", notNegative, 1)
+		.option("--patience <ms>", "PATIENCE_MS, instead of its default", notNegative)
+		.option(
+			"--drain-seconds <s>",
+			"how long what is left may still be charged after the load, while the last stage goes on, s",
+			notNegative,
+			drainDefaultMs / 1000,
+		)
+		.option("--out <folder>", "where the results go", "bench-results")
+		.action(async (given: { count: number; seed: number; patience?: number; drainSeconds: number; out: string }) => {
+			const { seed, count, patience, drainSeconds } = given;
+			const options = {
+				seed,
+				count,
+				drainMs: drainSeconds * 1000,
+				...(patience !== undefined && { patienceMs: patience }),
+			};
+			status = await report("regret", given, out, () => regret(options, out, signal));
+		});
+
 	try {
 		await program.parseAsync([...args], { from: "user" });
 	} catch (error) {
@@ -161,8 +189,8 @@ async function runScenario(
 	out: Terminal,
 	signal: AbortSignal,
 ): Promise<number> {
-	const folder = await makeFolder(given.out, name, new Date());
-	try {
+	const { adminKey: _, token: __, ...setting } = given;
+	return report(name, setting, out, async (folder) => {
 		const target = await openTarget({ ...given, logPath: join(folder, "relay.log") }, signal);
 		try {
 			const options = {
@@ -172,15 +200,27 @@ async function runScenario(
 				auditGraceMs: given.auditGrace,
 				auditEveryS: given.auditEvery,
 			};
-			const result = await run({ target, options, out, signal });
-			const { adminKey: _, token: __, ...setting } = given;
-			await writeResults(folder, result, setting);
-			for (const { name, value, unit } of result.figures) out.write(`${name}: ${value} ${unit}`.trimEnd().concat("\n"));
-			out.write(`${verdict(result.violations).join("\n")}\nresults in ${folder}\n`);
-			return result.violations.length === 0 ? 0 : exitBroken;
+			return await run({ target, options, out, signal });
 		} finally {
 			await target.close();
 		}
+	});
+}
+
+/** Keeps and tells a scenario's result; resolves to the exit status. */
+async function report(
+	name: string,
+	setting: { readonly out: string },
+	out: Terminal,
+	run: (folder: string) => Promise<ScenarioResult>,
+): Promise<number> {
+	const folder = await makeFolder(setting.out, name, new Date());
+	try {
+		const result = await run(folder);
+		await writeResults(folder, result, setting);
+		for (const { name, value, unit } of result.figures) out.write(`${name}: ${value} ${unit}`.trimEnd().concat("\n"));
+		out.write(`${verdict(result.violations).join("\n")}\nresults in ${folder}\n`);
+		return result.violations.length === 0 ? 0 : exitBroken;
 	} catch (error) {
 		out.write(`bench: ${error instanceof Error ? error.message : String(error)}\n`);
 		return exitTrouble;

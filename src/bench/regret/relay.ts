@@ -12,7 +12,7 @@ import { breakerSign, loadSign } from "../../consumer/observe.ts";
 import type { ChargeAnswer } from "../../consumer/ports.ts";
 import { createRetryBudget } from "../../consumer/retry-budget.ts";
 import type { RouteSettings } from "../../consumer/route.ts";
-import { consumerDefaults } from "../../consumer/settings.ts";
+import { type ConsumerSettings, consumerDefaults } from "../../consumer/settings.ts";
 import { type Processor, processors } from "../../payment/payment.ts";
 import { createRandom } from "../random.ts";
 import type { Case } from "./case.ts";
@@ -29,24 +29,21 @@ const pollSpreadMs = 20;
 /** IN_FLIGHT_MAX */
 const inFlightMax = 512;
 
-export type RelaySettings = Partial<Omit<RouteSettings, "fees">>;
+/** Where a case is to be run with other settings than the relay's defaults. */
+export interface RelaySettings extends Partial<Pick<ConsumerSettings, "limiter" | "breaker" | "budget">> {
+	readonly route?: Partial<RouteSettings>;
+}
 
 export async function runRelay(one: Case, settings: RelaySettings = {}): Promise<Tally> {
 	const time = createSimulatedTime();
 	const { clock } = time;
 	const tally = emptyTally();
 	const random = createRandom(one.seed);
-	const {
-		workersMax,
-		creditMax,
-		retryCreditMax,
-		limiter,
-		breaker,
-		budget: budgetSettings,
-		deadline,
-	} = consumerDefaults;
+	const used = { ...consumerDefaults, ...settings };
+	const { workersMax, creditMax, retryCreditMax, limiter, breaker, deadline } = used;
+	const route = { ...consumerDefaults.route, fees: one.fees, ...settings.route };
 	const board = createBoard({ limiter, breaker, clock, random });
-	const budget = createRetryBudget(budgetSettings, clock);
+	const budget = createRetryBudget(used.budget, clock);
 	const sites = {
 		default: createSite("default", one, time, tally),
 		fallback: createSite("fallback", one, time, tally),
@@ -62,7 +59,7 @@ export async function runRelay(one: Case, settings: RelaySettings = {}): Promise
 	const dispatch = createDispatch({
 		board,
 		budget,
-		route: { ...consumerDefaults.route, fees: one.fees, ...settings },
+		route,
 		clock,
 		laneMax: 0,
 		free: (lane) => (lane === "fresh" ? workersMax - working : 0),
