@@ -206,7 +206,7 @@ export const mutants: Readonly<Record<string, Mutant>> = {
 		...sound,
 		rules: {
 			release: (payment, token, result, moment, policy) =>
-				life.release(payment, token, result === "none" ? "not_charged" : result, moment, policy),
+				life.release(payment, token, isWord(result) ? result : "not_charged", moment, policy),
 		},
 		// A request for a pin that comes twice finds no slot first and one then, and the worker hears of the first.
 		favour: (drawn) => ({
@@ -279,3 +279,5 @@ export const mutants: Readonly<Record<string, Mutant>> = {
 		},
 	},
 };
+
+const isWord = (result: life.AttemptResult): boolean => result === "not_charged" || result === "unknown";

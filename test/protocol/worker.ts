@@ -153,7 +153,7 @@ export function createWorker(name: string, ports: WorkerPorts): Worker & { take(
 			const job: Job = { ...rest, token: BigInt(token), epoch: BigInt(epoch) };
 			const arrivedAtMs = clock.monotonic();
 			const leaseEndsAtMs = arrivedAtMs + leaseMs;
-			const hand: Hand = { job, arrivedAtMs, leaseEndsAtMs, lost: false, sent: false, result: "none" };
+			const hand: Hand = { job, arrivedAtMs, leaseEndsAtMs, lost: false, sent: false, result: "unasked" };
 			world.note(() => `${session} gets ${job.id}#${token}${job.pin ? ` in doubt at ${job.pin.processor}` : ""}`);
 			hands.set(job.token, hand);
 			const processor = choose(job);
