@@ -3,6 +3,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { Row, Rows } from "../../../src/cache/store/rows.ts";
 import type { Window } from "../../../src/cache/store/store.ts";
+import { eventTypes } from "../../../src/payment/event.ts";
 import * as life from "../../../src/payment/life.ts";
 import { type Processor, processors } from "../../../src/payment/payment.ts";
 import type { Medium } from "./media.ts";
@@ -164,6 +165,39 @@ export function testRows(name: string, createMedium: () => Medium): void {
 			expect(rows.forgotten(idOf(3))).toBeUndefined();
 			expect(await change(rows, () => rows.insert(life.accept(idOf(3), 1n, startUs)).seq)).toBe(1);
 			expect(await change(rows, () => rows.forgetAll())).toEqual({ forgotten: 1, keptInDoubt: 0 });
+		});
+
+		test("events stand in the outbox by number, over restarts, crashes and purges, until they are forgotten", async () => {
+			const medium = createMedium();
+			let rows = await medium.open();
+			const traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+			const events = eventTypes.map((type, i) => ({ seq: i + 1, type, paymentId: idOf(i), timeUs: startUs + i }));
+			const traced = { ...events[0]!, seq: 4, traceparent };
+			await change(rows, () => {
+				for (const event of [...events, traced]) rows.announce(event);
+				rows.marks.eventSeq = 4;
+			});
+			await change(rows, () => rows.forgetAll());
+			const { storeId } = rows;
+			for (const again of [() => rows, () => medium.reopen(), () => openAfterCrash(medium)]) {
+				rows = await again();
+				expect(rows.outbox(0, everything, 9)).toEqual([...events, traced]);
+				expect(rows.outbox(1, 3, 9)).toEqual(events.slice(1));
+				expect(rows.outbox(0, everything, 2)).toEqual(events.slice(0, 2));
+				expect(rows.storeId).toBe(storeId);
+			}
+			await change(rows, () => {
+				rows.forgetEvents(3);
+				rows.marks.eventsForgotten = 3;
+			});
+			rows = await medium.reopen();
+			expect(rows.outbox(0, everything, 9)).toEqual([traced]);
+			expect(rows.marks).toMatchObject({ eventSeq: 4, eventsForgotten: 3 });
+			const other = await createMedium().open();
+			expect([storeId, other.storeId]).toEqual([
+				expect.stringMatching(/^[0-9a-f]{32}$/),
+				expect.not.stringMatching(storeId),
+			]);
 		});
 
 		test("the totals of any window are the sums of its charges, to the microsecond, with both bounds included", async () => {

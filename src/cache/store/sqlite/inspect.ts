@@ -56,22 +56,22 @@ export function inspect(file: string, promised: number): void {
 /** The file whose presence says that a value was found to be wrong while the database was in use. */
 const suspicion = (file: string): string => `${file}-damaged`;
 
-/** To be thrown where a payment that was read is not what was written: nothing is promised on such a database any more. */
-export function condemn(file: string, seq: number): Refusal {
+/** To be thrown where what was read, such as `payment 7`, is not what was written: nothing is promised on such a database any more. */
+export function condemn(file: string, what: string): Refusal {
 	const fd = openSync(suspicion(file), "w");
 	fsyncSync(fd);
 	closeSync(fd);
-	return wrongPayment(file, seq);
+	return wrong(file, what);
 }
 
-function wrongPayment(file: string, seq: number): Refusal {
+function wrong(file: string, what: string): Refusal {
 	const todo = "restore it from a backup, or start on another folder";
-	return new Refusal(`${file} is damaged: payment ${seq} is not what was written; ${todo}`);
+	return new Refusal(`${file} is damaged: ${what} is not what was written; ${todo}`);
 }
 
 /** SQLite's words for a damaged file, as a refusal. */
 export function damage(error: unknown, file: string): unknown {
-	if (error instanceof Refusal || !isSqliteError(error, "corrupt", "foreign")) return error;
+	if (error instanceof Refusal || !isSqliteError(error, "corrupt", "foreign", "outOfRange")) return error;
 	return new Refusal(`${file} is damaged: ${(error as Error).message}`, { cause: error });
 }
 
@@ -92,15 +92,14 @@ function checkPages(db: DatabaseSync, file: string, pragma: "integrity_check" | 
 }
 
 function checkValues(db: DatabaseSync, file: string): void {
-	const wrong = db
+	const found = db
 		.prepare(`SELECT seq FROM payment WHERE more IS NULL AND sum <> ${sqlSumOf(checkedColumns, ["due_at_ms"])} LIMIT 1`)
 		.get();
-	if (wrong) throw wrongPayment(file, (wrong as { seq: number }).seq);
+	if (found) throw wrong(file, `payment ${(found as { seq: number }).seq}`);
 	const withMore = db.prepare("SELECT * FROM payment WHERE more IS NOT NULL").iterate() as Iterable<unknown>;
-	for (const row of withMore as Iterable<Columns>) if (!isIntact(row)) throw wrongPayment(file, row.seq);
+	for (const row of withMore as Iterable<Columns>) if (!isIntact(row)) throw wrong(file, `payment ${row.seq}`);
 	if (!rollupAddsUp(db)) throw new Refusal(`${file} is damaged: the ledger's totals do not add up`);
-	if (versionOf(db, file) >= outboxSince && !outboxIsWhole(db, readMarks(db, file)))
-		throw new Refusal(`${file} is damaged: its outbox is not what was written`);
+	if (versionOf(db, file) >= outboxSince && !outboxIsWhole(db, readMarks(db, file))) throw wrong(file, "its outbox");
 }
 
 function sizeOf(path: string): number {

@@ -5,20 +5,25 @@ import { paymentIdFromBytes, paymentIdToBytes } from "../../../payment/payment.t
 import type { Marks, Rows } from "../rows.ts";
 import { sumOf, sumOfText } from "./sum.ts";
 
+/** As SQLite has them: an integer that damage has made longer than a double shall be noticed like any other. */
 interface Columns {
-	readonly seq: number;
+	readonly seq: bigint;
 	readonly payment: Uint8Array;
-	readonly type: number;
-	readonly time_us: number;
+	readonly type: bigint;
+	readonly time_us: bigint;
 	readonly traceparent: string | null;
-	readonly sum: number;
+	readonly sum: bigint;
 }
 
-export function createOutbox(db: DatabaseSync): Pick<Rows, "announce" | "outbox" | "forgetEvents"> {
+type OutboxRows = Pick<Rows, "announce" | "outbox" | "forgetEvents">;
+
+/** `damaged` makes the error to be thrown where an event is not what was written. */
+export function createOutbox(db: DatabaseSync, damaged: (seq: number) => Error): OutboxRows {
 	const insert = db.prepare(
 		"INSERT INTO outbox (seq, payment, type, time_us, traceparent, sum) VALUES (?, ?, ?, ?, ?, ?)",
 	);
 	const between = db.prepare("SELECT * FROM outbox WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?");
+	between.setReadBigInts(true);
 	const forget = db.prepare("DELETE FROM outbox WHERE seq <= ?");
 	return {
 		announce({ seq, type, paymentId, timeUs, traceparent = null }: Written) {
@@ -26,27 +31,31 @@ export function createOutbox(db: DatabaseSync): Pick<Rows, "announce" | "outbox"
 			const code = eventTypes.indexOf(type);
 			insert.run(seq, id, code, timeUs, traceparent, sumOfEvent(id, code, timeUs, traceparent));
 		},
-		outbox: (after, upTo, max) => (between.all(after, upTo, max) as unknown as Columns[]).map(toEvent),
+		outbox: (after, upTo, max) => {
+			const found = between.all(after, upTo, max) as unknown as Columns[];
+			return found.map((columns) => {
+				if (!isIntact(columns)) throw damaged(Number(columns.seq));
+				return toEvent(columns);
+			});
+		},
 		forgetEvents: (upTo) => void forget.run(upTo),
 	};
 }
 
 type Written = Omit<PaymentEvent, "traceparent"> & { readonly traceparent?: string | null };
 
-/** Throws where the columns are not what was written. */
-function toEvent(columns: Columns): PaymentEvent {
-	if (!isIntact(columns)) throw new Error(`event ${columns.seq} is damaged in the database`);
+function toEvent({ seq, type, payment, time_us, traceparent }: Columns): PaymentEvent {
 	return {
-		seq: columns.seq,
-		type: eventTypes[columns.type] as EventType,
-		paymentId: paymentIdFromBytes(columns.payment),
-		timeUs: columns.time_us,
-		...(columns.traceparent !== null && { traceparent: columns.traceparent }),
+		seq: Number(seq),
+		type: eventTypes[Number(type)] as EventType,
+		paymentId: paymentIdFromBytes(payment),
+		timeUs: Number(time_us),
+		...(traceparent !== null && { traceparent }),
 	};
 }
 
 const isIntact = ({ payment, type, time_us, traceparent, sum }: Columns): boolean =>
-	payment.length === 16 && sum === sumOfEvent(payment, type, time_us, traceparent);
+	payment.length === 16 && Number(sum) === sumOfEvent(payment, Number(type), Number(time_us), traceparent);
 
 /** Nothing else holds the id, so it is in the sum, in parts that each are exact. */
 function sumOfEvent(id: Uint8Array, type: number, timeUs: number, traceparent: string | null): number {
@@ -58,8 +67,10 @@ function sumOfEvent(id: Uint8Array, type: number, timeUs: number, traceparent: s
 
 /** Whether the outbox holds what the marks say, each event as it was written. Reads all of it. */
 export function outboxIsWhole(db: DatabaseSync, { eventSeq, eventsForgotten }: Marks): boolean {
+	const all = db.prepare("SELECT * FROM outbox ORDER BY seq");
+	all.setReadBigInts(true);
 	let last = eventsForgotten;
-	for (const row of db.prepare("SELECT * FROM outbox ORDER BY seq").iterate() as Iterable<unknown> as Iterable<Columns>)
-		if (row.seq !== ++last || !isIntact(row)) return false;
+	for (const row of all.iterate() as Iterable<unknown> as Iterable<Columns>)
+		if (Number(row.seq) !== ++last || !isIntact(row)) return false;
 	return last === eventSeq;
 }

@@ -30,7 +30,7 @@ export async function openSqliteRows(folder: string, options: SqliteOptions = {}
 	const { db, file, marks, wal, highWater, close, abandon } = openDatabase(folder);
 	const syncFile = options.fdatasync ?? promisify(fdatasync);
 	const rollup = createRollup(db);
-	const outbox = createOutbox(db);
+	const outbox = createOutbox(db, (seq) => condemn(file, `event ${seq}`));
 	const begin = db.prepare("BEGIN IMMEDIATE");
 	const commit = db.prepare("COMMIT");
 	const saveMarks = prepareSaveMarks(db);
@@ -74,7 +74,7 @@ export async function openSqliteRows(folder: string, options: SqliteOptions = {}
 	const rowsOf = (statement: StatementSync, ...values: (number | Uint8Array)[]) =>
 		(statement.all(...values) as unknown as Columns[]).map(rowOf);
 	function rowOf(columns: Columns): Row {
-		if (!isIntact(columns)) throw condemn(file, columns.seq);
+		if (!isIntact(columns)) throw condemn(file, `payment ${columns.seq}`);
 		return toRow(columns);
 	}
 
@@ -110,7 +110,7 @@ export async function openSqliteRows(folder: string, options: SqliteOptions = {}
 		get(id) {
 			const found = get.get(paymentIdToBytes(id)) as unknown as Columns | undefined;
 			const row = found && rowOf(found);
-			if (row && row.payment.id !== id) throw condemn(file, row.seq);
+			if (row && row.payment.id !== id) throw condemn(file, `payment ${row.seq}`);
 			return row;
 		},
 		open: (after, upTo, max) => rowsOf(open, after, upTo, max),

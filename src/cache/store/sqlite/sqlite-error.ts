@@ -6,6 +6,8 @@ const kinds = {
 	unopened: { code: 14, text: "unable to open database file" },
 	readonly: { code: 8, text: "attempt to write a readonly database" },
 	foreign: { code: 26, text: "file is not a database" },
+	/** Of the runtime's, and without a number: a flipped bit makes a whole number of any size. */
+	outOfRange: { code: -1, text: "too large to be represented as a JavaScript number" },
 } as const;
 
 export function isSqliteError(error: unknown, ...which: (keyof typeof kinds)[]): boolean {

@@ -8,6 +8,7 @@ import { createStore } from "../../../../src/cache/store/group-commit.ts";
 import type { Row, Rows } from "../../../../src/cache/store/rows.ts";
 import { openSqliteRows } from "../../../../src/cache/store/sqlite/rows.ts";
 import { StoreFailed } from "../../../../src/cache/store/store.ts";
+import type { PaymentEvent } from "../../../../src/payment/event.ts";
 import * as life from "../../../../src/payment/life.ts";
 import { type Processor, processors } from "../../../../src/payment/payment.ts";
 import { Refusal } from "../../../../src/refusal.ts";
@@ -27,6 +28,7 @@ interface Files {
 	readonly bytes: ReadonlyMap<string, Uint8Array>;
 	readonly rows: readonly Row[];
 	readonly forgotten: ReadonlyMap<string, Processor>;
+	readonly events: readonly PaymentEvent[];
 	readonly totals: unknown;
 }
 
@@ -223,8 +225,11 @@ async function fill(rows: Rows, from: number, to: number): Promise<Rows> {
 		});
 	for (let n = from; n <= to; n += 4)
 		await change(rows, () => {
-			for (let i = n; i < n + 4; i++)
+			for (let i = n; i < n + 4; i++) {
 				rows.update(live(rows.insert(life.accept(idOf(i), BigInt(i * 37), startUs + i)), rows));
+				const seq = ++rows.marks.eventSeq;
+				rows.announce({ seq, type: "payment.accepted", paymentId: idOf(i), timeUs: startUs + i });
+			}
 		});
 	return rows;
 }
@@ -248,7 +253,8 @@ function read(folder: string, rows: Rows): Files {
 	rmSync(copy, { recursive: true });
 	const all = Array.from({ length: count }, (_, n) => rows.get(idOf(n + 1))).filter((row) => row !== undefined);
 	const forgotten = new Map(Array.from({ length: 10 }, (_, n) => [idOf(1_000 + n), rows.forgotten(idOf(1_000 + n))!]));
-	return { bytes, rows: all, forgotten, totals: rows.summary({}).totals };
+	const events = rows.outbox(0, count, count);
+	return { bytes, rows: all, forgotten, events, totals: rows.summary({}).totals };
 }
 
 function write(folder: string, bytes: ReadonlyMap<string, Uint8Array>): void {
@@ -256,7 +262,11 @@ function write(folder: string, bytes: ReadonlyMap<string, Uint8Array>): void {
 }
 
 /** Anything but a refusal, or all there is, fails the test. */
-async function judge(folder: string, { rows, forgotten, totals }: Files, what: string): Promise<"refused" | "whole"> {
+async function judge(
+	folder: string,
+	{ rows, forgotten, events, totals }: Files,
+	what: string,
+): Promise<"refused" | "whole"> {
 	let opened: Rows;
 	try {
 		opened = await openSqliteRows(folder, nosync);
@@ -268,6 +278,7 @@ async function judge(folder: string, { rows, forgotten, totals }: Files, what: s
 	try {
 		for (const row of rows) expect(opened.get(row.payment.id), what).toEqual(row);
 		for (const [id, processor] of forgotten) expect(opened.forgotten(id), what).toBe(processor);
+		expect(opened.outbox(0, count, count).slice(0, events.length), what).toEqual(events);
 		expect(opened.summary({}).totals, what).toEqual(totals);
 		return "whole";
 	} finally {

@@ -1,0 +1,56 @@
+// An event can be read only when what it tells is on disk, and is read only as it was written.
+import { describe, expect, test } from "vitest";
+import { createStore } from "../../../src/cache/store/group-commit.ts";
+import { createFakeClock } from "../../fake-clock.ts";
+import { sqliteMedium, storeOptions } from "./media.ts";
+import { idOf, startUs } from "./payments.ts";
+import { storeSettings } from "./store-settings.ts";
+
+const settings = { ...storeSettings, events: true };
+
+describe("the outbox", () => {
+	test("shows no event whose commit is not synced, also of an earlier start", async () => {
+		const clock = createFakeClock(startUs / 1000);
+		let syncing: (() => void)[] | undefined;
+		const medium = sqliteMedium(() => (syncing ? new Promise((done) => syncing?.push(done)) : Promise.resolve()));
+		const open = async () => createStore(await medium.open(), settings, { ...storeOptions, clock });
+		const syncAll = async () => {
+			for (const done of syncing?.splice(0) ?? []) done();
+			await clock.settle();
+		};
+
+		let store = await open();
+		await store.enqueue([{ id: idOf(1), amountCents: 1n }]);
+		syncing = [];
+		const second = store.enqueue([{ id: idOf(2), amountCents: 2n }]);
+		await clock.settle();
+		expect((await store.readOutbox(0, 9)).map(({ seq }) => seq)).toEqual([1]);
+		await syncAll();
+		expect(await second).toEqual(["accepted"]);
+		expect((await store.readOutbox(0, 9)).map(({ seq }) => seq)).toEqual([1, 2]);
+
+		medium.crash();
+		store = await open();
+		let read: number[] | undefined;
+		const reading = store.readOutbox(0, 9).then((events) => {
+			read = events.map(({ seq }) => seq);
+		});
+		await clock.settle();
+		expect(read).toBeUndefined();
+		await syncAll();
+		await reading;
+		expect(read).toEqual([1, 2]);
+		syncing = undefined;
+	});
+
+	test("that has lost an event fails the store, and does not pass over it", async () => {
+		const clock = createFakeClock(startUs / 1000);
+		const rows = await sqliteMedium().open();
+		const store = createStore(rows, settings, { ...storeOptions, clock });
+		await store.enqueue([1, 2, 3].map((n) => ({ id: idOf(n), amountCents: 1n })));
+		rows.begin();
+		rows.forgetEvents(1);
+		rows.commit();
+		await expect(store.readOutbox(0, 9)).rejects.toThrow("the store has failed");
+	});
+});
