@@ -28,7 +28,7 @@ export interface SupervisorOptions {
 	/** Takes the services' log lines. */
 	readonly logLines: NodeJS.WritableStream;
 	readonly stopMs: number;
-	/** How long a service may take until it is ready for the first time. */
+	/** How long a service may take until it is ready. Too late at the first start, all stops; later, it is started again. */
 	readonly startMs: number;
 }
 
@@ -61,6 +61,8 @@ export function supervise(options: SupervisorOptions): Supervisor {
 	const stopping = new AbortController();
 	const finished = Promise.withResolvers<string | undefined>();
 	let refused: string | undefined;
+	// Each service's log is piped there.
+	logLines.setMaxListeners(logLines.getMaxListeners() + services.flat().length);
 
 	function start(service: Service): Promise<void> {
 		const { name, command, env } = service.spec;
@@ -79,13 +81,17 @@ export function supervise(options: SupervisorOptions): Supervisor {
 			// The service ended while its input was open: its exit is handled below.
 		});
 		child.stderr.pipe(logLines, { end: false });
+		// At the first start the whole group is waited for, below.
+		const cancelLate = service.said ? clock.after(startMs, () => killLate(service)) : () => {};
 		createInterface({ input: child.stdout }).on("line", (line) => {
 			if (!service.said) say(line);
 			service.said = true;
+			cancelLate();
 			ready.resolve();
 		});
 		child.once("error", (error) => log.error({ err: error, of: name }, "cannot be started"));
 		child.once("close", (code, signal) => {
+			cancelLate();
 			exited.resolve();
 			if (stopping.signal.aborted) return;
 			// Refused when it starts with the others; later it may be a passing want, and is tried again.
@@ -106,6 +112,11 @@ export function supervise(options: SupervisorOptions): Supervisor {
 			);
 		});
 		return ready.promise;
+	}
+
+	function killLate({ spec, child }: Service): void {
+		log.error({ of: spec.name, startMs }, "not ready in time; killed, to be started again");
+		child?.kill("SIGKILL");
 	}
 
 	async function end(service: Service): Promise<void> {

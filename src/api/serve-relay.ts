@@ -7,15 +7,13 @@ import type { Logger } from "../log.ts";
 import { Refusal } from "../refusal.ts";
 import { createBatchClient } from "../rpc/batch-client.ts";
 import { enqueueBatches } from "../rpc/batch-methods.ts";
-import { connectHttp2 } from "../rpc/http2-client.ts";
+import { type CarrierSettings, connectCarrier } from "../rpc/connect-carrier.ts";
 import { createApi } from "./api.ts";
 import { apiDefaults } from "./route.ts";
-import { type Listen, serveApi } from "./serve.ts";
+import { type Listen, serveApi, serverLimits } from "./serve.ts";
 
-export interface ApiProcessSettings {
+export interface ApiProcessSettings extends CarrierSettings {
 	readonly listen: Listen;
-	/** `host:port` or `unix:PATH`. */
-	readonly cache: string;
 	readonly acceptDeadlineMs: number;
 	readonly purgeWaitMs: number;
 	/** Empty: administration is open to all. */
@@ -35,7 +33,10 @@ export async function serveRelayApi(settings: ApiProcessSettings, log: Logger): 
 	const clock = systemClock;
 	const adminKey = adminKeyFile === "" ? undefined : (await readFile(adminKeyFile, "utf8")).trim();
 	if (adminKey === "") throw new Refusal(`the file of the admin key, ${adminKeyFile}, is empty`);
-	const rpc = connectHttp2(settings.cache);
+	const rpc = await connectCarrier(settings, "api", {
+		clock,
+		onFault: (error, what) => log.warn({ reason: error.message }, what),
+	});
 	const payments = createBatchClient({
 		transport: rpc.transport,
 		batches: enqueueBatches,
@@ -56,14 +57,16 @@ export async function serveRelayApi(settings: ApiProcessSettings, log: Logger): 
 		},
 		{ ...apiDefaults, purgeWaitMs, ...(adminKey !== undefined && { adminKey }) },
 	);
-	const server = await serveApi(app.fetch, settings.listen);
+	const server = await serveApi(app.fetch, settings.listen, serverLimits, (error) =>
+		log.warn({ reason: error.message }, "a connection could not be accepted"),
+	);
 	return {
 		address: server.address,
 		async close() {
 			serving = false;
 			await server.close(closeMs);
 			await payments.close(acceptDeadlineMs);
-			rpc.close();
+			await rpc.close();
 		},
 	};
 }

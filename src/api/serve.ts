@@ -46,8 +46,13 @@ export interface RunningServer {
 
 type Fetch = (request: Request) => Response | Promise<Response>;
 
-/** Rejects when the address cannot be had. */
-export async function serveApi(fetch: Fetch, listen: Listen, limits = serverLimits): Promise<RunningServer> {
+/** Rejects when the address cannot be had. `onError` is told of connections that could not be accepted. */
+export async function serveApi(
+	fetch: Fetch,
+	listen: Listen,
+	limits: ServerLimits = serverLimits,
+	onError: (error: Error) => void = process.emitWarning,
+): Promise<RunningServer> {
 	const server = createServer(fetch, limits);
 	if ("path" in listen) await removeStaleSocket(listen.path);
 	await new Promise<void>((resolve, reject) => {
@@ -60,6 +65,7 @@ export async function serveApi(fetch: Fetch, listen: Listen, limits = serverLimi
 		if ("path" in listen) server.listen({ ...listen, readableAll: true, writableAll: true }, listening);
 		else server.listen({ ...listen, reusePort: true }, listening);
 	});
+	server.on("error", onError);
 	return { address: addressOf(server, listen), close: (graceMs) => close(server, graceMs) };
 }
 

@@ -1,20 +1,18 @@
-// The consumer as a process: the queue over HTTP/2, the processors over HTTP/1.1, and settings by name.
-import { createClient } from "@connectrpc/connect";
+// The consumer as a process: the queue over the carrier, the processors over HTTP/1.1, and settings by name.
+import { Code, createClient } from "@connectrpc/connect";
 import { systemClock } from "../clock.ts";
 import { ProcessorService } from "../gen/payrelay/v1/processor_service_pb.ts";
 import { QueueService } from "../gen/payrelay/v1/queue_service_pb.ts";
 import type { Logger } from "../log.ts";
 import type { Processor } from "../payment/payment.ts";
-import { connectHttp2 } from "../rpc/http2-client.ts";
+import { type CarrierSettings, connectCarrier } from "../rpc/connect-carrier.ts";
 import { createConsumer } from "./consumer.ts";
 import type { ConsumerFigures } from "./figures.ts";
 import { createGateway } from "./gateway.ts";
 import { connectQueue } from "./queue.ts";
 import { type ConsumerSettings, consumerDefaults } from "./settings.ts";
 
-export interface ConsumerProcessSettings {
-	/** Where the queue and the books are: `host:port` or `unix:PATH`. */
-	readonly cache: string;
+export interface ConsumerProcessSettings extends CarrierSettings {
 	readonly urls: Readonly<Record<Processor, string>>;
 	/** What each processor takes of an amount. */
 	readonly fees: Readonly<Record<Processor, number>>;
@@ -45,10 +43,15 @@ const answersOfClose = 0.1;
 export async function serveConsumer(settings: ConsumerProcessSettings, log: Logger): Promise<RunningConsumer> {
 	const clock = systemClock;
 	const consumerSettings = toConsumerSettings(settings);
-	const rpc = connectHttp2(settings.cache);
-	const queue = connectQueue(rpc.transport, clock, Math.random, (error, what) =>
-		log.warn({ reason: error.message }, `the stream of ${what} broke; it is opened again`),
-	);
+	const rpc = await connectCarrier(settings, "consumer", {
+		clock,
+		onFault: (error, what) => log.warn({ reason: error.message }, what),
+	});
+	const queue = connectQueue(rpc.transport, clock, Math.random, (error, what) => {
+		// Where the cache is away the stream of jobs says so, once for all.
+		const level = error.code === Code.Unavailable ? "debug" : "warn";
+		log[level]({ reason: error.message }, `the stream of ${what} broke; it is opened again`);
+	});
 	const { limiter } = consumerSettings;
 	const connectionsMax = limiter.ceiling + limiter.pursuitsMax + healthCalls;
 	const gateway = createGateway({ urls: settings.urls, connectionsMax });
@@ -66,12 +69,12 @@ export async function serveConsumer(settings: ConsumerProcessSettings, log: Logg
 		log,
 	});
 	return {
-		address: `${settings.cache} to ${settings.urls.default} and ${settings.urls.fallback}`,
+		address: `${rpc.address} to ${settings.urls.default} and ${settings.urls.fallback}`,
 		figures: consumer.figures,
 		async close() {
 			await consumer.close(settings.stopMs * drainOfClose);
 			await Promise.all([queue.close(settings.stopMs * answersOfClose), gateway.close()]);
-			rpc.close();
+			await rpc.close();
 		},
 	};
 }

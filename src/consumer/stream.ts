@@ -105,7 +105,8 @@ export function createJobStream(options: StreamOptions): JobStream {
 						tries = 0;
 					});
 				} catch (error) {
-					if (!signal.aborted && tries === 0) log.warn({ err: error }, "the queue is away");
+					if (!signal.aborted && tries === 0)
+						log.warn({ reason: error instanceof Error ? error.message : String(error) }, "the queue is away");
 				} finally {
 					cancelSilence?.();
 					signal.removeEventListener("abort", abort);

@@ -110,6 +110,7 @@ export async function serveHttp2(options: ServeOptions, limits: Http2Limits = ht
 			server.once("error", reject);
 			server.listen(address, () => {
 				server.off("error", reject);
+				server.on("error", (error) => onFault(error, "a connection could not be accepted"));
 				resolve();
 			});
 		});

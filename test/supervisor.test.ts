@@ -1,0 +1,121 @@
+// The supervisor with services that are a line of script each: what it does when one of them hangs, dies or refuses.
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { PassThrough } from "node:stream";
+import { expect, onTestFinished, test } from "vitest";
+import { type Clock, systemClock } from "../src/clock.ts";
+import type { Logger } from "../src/log.ts";
+import { exitRefused, type ServiceSpec, supervise } from "../src/supervisor.ts";
+
+/** Says that it is ready, and runs until its input ends. */
+const healthy = "console.log('ready'); process.stdin.resume().on('end', () => process.exit(0));";
+
+function service(name: string, script: string): ServiceSpec {
+	// Deno's `-e` is `eval`.
+	const run = "Deno" in globalThis ? ["eval"] : ["-e"];
+	return { name, command: [process.execPath, ...run, script], env: {} };
+}
+
+/** How long a service may take to be ready; only the test says when that has passed. */
+const startMs = 123_456;
+
+function start(groups: readonly ServiceSpec[][]) {
+	const late: (() => void)[] = [];
+	let onLate = () => {};
+	const clock: Clock = {
+		...systemClock,
+		after(ms, task) {
+			if (ms !== startMs) return systemClock.after(ms, task);
+			late.push(task);
+			onLate();
+			return () => void late.splice(late.indexOf(task), 1);
+		},
+	};
+	const logged: string[] = [];
+	const heard = new Set<() => void>();
+	const note = (fields: unknown, text: string) => {
+		logged.push(`${text} ${JSON.stringify(fields)}`);
+		for (const wake of heard) wake();
+	};
+	const said: string[] = [];
+	const supervisor = supervise({
+		groups,
+		clock,
+		log: { error: note, warn: note, info: note } as unknown as Logger,
+		say: (line) => said.push(line),
+		logLines: new PassThrough().resume(),
+		stopMs: 5_000,
+		startMs,
+	});
+	supervisor.ready.catch(() => {});
+	onTestFinished(async () => {
+		supervisor.stop();
+		await supervisor.stopped;
+	});
+	return {
+		supervisor,
+		said,
+		/** Lets the time of whichever service starts pass, so many times in a row. */
+		async tooLate(times: number): Promise<void> {
+			for (let i = 0; i < times; i++) {
+				if (late.length === 0)
+					await new Promise<void>((resolve) => {
+						onLate = resolve;
+					});
+				late.shift()!();
+			}
+		},
+		/** Resolves once so many lines of the log contain the text. */
+		logs: (text: string, times: number) =>
+			new Promise<void>((resolve) => {
+				const look = () => {
+					if (logged.filter((line) => line.includes(text)).length < times) return;
+					heard.delete(look);
+					resolve();
+				};
+				heard.add(look);
+				look();
+			}),
+	};
+}
+
+test("sixteen api processes make no noise", async () => {
+	const warnings: Error[] = [];
+	const onWarning = (warning: Error) => warnings.push(warning);
+	process.on("warning", onWarning);
+	onTestFinished(() => void process.off("warning", onWarning));
+	const many = Array.from({ length: 16 }, (_, i) => service(`api ${i + 1}`, healthy));
+	const { supervisor, said } = start([many]);
+	await supervisor.ready;
+	expect(said).toHaveLength(16);
+	supervisor.stop();
+	expect(await supervisor.stopped).toBeUndefined();
+	expect(warnings).toEqual([]);
+});
+
+test("a service that hangs when it is started again is killed, and started once more", async () => {
+	const folder = mkdtempSync(join(tmpdir(), "payrelay-supervisor-"));
+	onTestFinished(() => rmSync(folder, { recursive: true }));
+	// The first start is ready and dies; each later one hangs.
+	const script = `
+		const { existsSync, writeFileSync } = require("node:fs");
+		if (existsSync(${JSON.stringify(join(folder, "started"))})) process.stdin.resume();
+		else {
+			writeFileSync(${JSON.stringify(join(folder, "started"))}, "");
+			console.log("ready");
+			process.exit(1);
+		}`;
+	const { supervisor, logs, tooLate } = start([[service("cache", script)]]);
+	await supervisor.ready;
+	await tooLate(2);
+	await logs("not ready in time; killed, to be started again", 2);
+	await logs('"signal":"SIGKILL"', 2);
+});
+
+test("a service that refuses at the first start ends all, and is named", async () => {
+	const refuses = service("cache", `process.exit(${exitRefused})`);
+	const { supervisor } = start([[service("processor", healthy)], [refuses]]);
+	await expect(supervisor.ready).rejects.toThrow("cache refused to start");
+	expect(await supervisor.stopped).toBe("cache");
+});
