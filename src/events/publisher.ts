@@ -36,7 +36,7 @@ export interface PublisherOptions {
 	readonly random?: () => number;
 	/** Told of the first failure of each batch; `failures` have come in a row. */
 	readonly onRefused: (cause: unknown, failures: number) => void;
-	/** The outbox has failed: nothing more will be published. */
+	/** Told once that the outbox has failed: nothing more will be published. */
 	readonly onFailed: (cause: unknown) => void;
 	readonly bounds?: Partial<PublisherBounds>;
 }
@@ -73,7 +73,10 @@ export interface PublisherFigures {
 
 export interface Publisher {
 	figures(): Promise<PublisherFigures>;
-	/** Sends nothing more, waits for what was sent, and forgets what is confirmed. To be called before the store closes. */
+	/**
+	 * Sends nothing more, waits for what was sent, and forgets what is confirmed. To be called before the store closes;
+	 * rejects where the outbox has failed meanwhile.
+	 */
 	close(): Promise<void>;
 }
 
@@ -89,6 +92,7 @@ export function createPublisher(options: PublisherOptions): Publisher {
 	const sent = new Set<number>();
 	let published = 0;
 	let retried = 0;
+	let failed = false;
 	let forgottenUpTo = 0;
 	let cancelForget: (() => void) | undefined;
 	let grown = false;
@@ -97,6 +101,13 @@ export function createPublisher(options: PublisherOptions): Publisher {
 		grown = true;
 		wake();
 	});
+
+	function fail(cause: unknown): void {
+		if (failed || closing.signal.aborted) return;
+		failed = true;
+		closing.abort(cause);
+		onFailed(cause);
+	}
 
 	async function send(event: PaymentEvent): Promise<void> {
 		closing.signal.throwIfAborted();
@@ -117,8 +128,8 @@ export function createPublisher(options: PublisherOptions): Publisher {
 			lastOf.set(event.paymentId, own);
 			return own;
 		});
-		const failed = (await Promise.allSettled(sending)).find(({ status }) => status === "rejected");
-		if (failed?.status === "rejected") throw failed.reason;
+		const first = (await Promise.allSettled(sending)).find(({ status }) => status === "rejected");
+		if (first?.status === "rejected") throw first.reason;
 	}
 
 	function advance(events: readonly PaymentEvent[]): void {
@@ -136,7 +147,7 @@ export function createPublisher(options: PublisherOptions): Publisher {
 		cancelForget?.();
 		cancelForget = undefined;
 		forgottenUpTo = confirmedUpTo;
-		outbox.forgetOutbox(confirmedUpTo).catch(onFailed);
+		outbox.forgetOutbox(confirmedUpTo).catch(fail);
 	}
 
 	async function untilGrown(): Promise<void> {
@@ -167,9 +178,7 @@ export function createPublisher(options: PublisherOptions): Publisher {
 				await clock.sleep(pauseMs(bounds.pause, failures, random), closing.signal).catch(() => undefined);
 		}
 	}
-	const ended = run().catch((cause: unknown) => {
-		if (!closing.signal.aborted) onFailed(cause);
-	});
+	const ended = run().catch(fail);
 
 	return {
 		async figures() {
@@ -185,7 +194,7 @@ export function createPublisher(options: PublisherOptions): Publisher {
 			await Promise.race([ended, waited]);
 			over.abort();
 			cancelForget?.();
-			if (confirmedUpTo > forgottenUpTo) await outbox.forgetOutbox(confirmedUpTo).catch(onFailed);
+			if (confirmedUpTo > forgottenUpTo && !failed) await outbox.forgetOutbox(confirmedUpTo);
 		},
 	};
 }
