@@ -20,10 +20,19 @@ export interface ScenarioResult {
 	readonly violations: readonly string[];
 }
 
+/** A folder that nobody else has, also where several benches begin in the same millisecond. */
 export async function makeFolder(out: string, scenario: string, now: Date): Promise<string> {
-	const folder = join(out, `${scenario}-${now.toISOString().replace(/[:.]/g, "-")}`);
-	await mkdir(folder, { recursive: true });
-	return folder;
+	await mkdir(out, { recursive: true });
+	const name = join(out, `${scenario}-${now.toISOString().replace(/[:.]/g, "-")}`);
+	for (let n = 1; ; n++) {
+		const folder = n === 1 ? name : `${name}-${n}`;
+		try {
+			await mkdir(folder);
+			return folder;
+		} catch (error) {
+			if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+		}
+	}
 }
 
 export async function writeResults(folder: string, result: ScenarioResult, setting: unknown): Promise<void> {
