@@ -71,6 +71,59 @@ const table = {
 		"unix:PATH or host:port",
 		"where api and consumer reach a cache that runs elsewhere; empty: the one started here, at RPC_SOCKET",
 	),
+	carrier: setting(
+		"CARRIER",
+		choice("http2", "amqp"),
+		"http2",
+		"",
+		"what carries the calls between api, consumer and cache: HTTP/2, or the broker at AMQP_URL",
+	),
+	events: setting(
+		"EVENTS",
+		choice("off", "amqp"),
+		"off",
+		"",
+		"whether what happens to payments is announced at the broker, as CloudEvents on the exchange AMQP_NAMESPACE.events",
+	),
+	amqpUrl: setting(
+		"AMQP_URL",
+		amqpUrls(),
+		"amqp://127.0.0.1:5672",
+		"URL,…",
+		"the broker, amqp[s]://[user[:password]@]host[:port][/vhost]; nodes of one cluster separated by commas",
+	),
+	amqpPasswordFile: setting("AMQP_PASSWORD_FILE", text(), "", "path", "a file with the password, instead of the URL's"),
+	amqpCaFile: setting("AMQP_CA_FILE", text(), "", "path", "the certificates, PEM, that a broker's is checked against"),
+	amqpCertFile: setting("AMQP_CERT_FILE", text(), "", "path", "the certificate, PEM, that is shown to the broker"),
+	amqpKeyFile: setting("AMQP_KEY_FILE", text(), "", "path", "the key of that certificate, PEM"),
+	amqpNamespace: setting(
+		"AMQP_NAMESPACE",
+		namespace(),
+		"payrelay",
+		"name",
+		"what the names of all queues and exchanges begin with: one for each deployment at a broker",
+	),
+	amqpConcurrency: setting(
+		"AMQP_CONCURRENCY",
+		integer(1, 65_535),
+		256,
+		"requests",
+		"how many the cache takes from a service's queue at a time: the queue's prefetch",
+	),
+	amqpHeartbeatS: setting(
+		"AMQP_HEARTBEAT_S",
+		integer(1, 3600),
+		10,
+		"s",
+		"a connection whose other side was silent for twice as long is given up",
+	),
+	amqpFrameMaxBytes: setting(
+		"AMQP_FRAME_MAX_BYTES",
+		integer(8192, 1_048_576),
+		131_072,
+		"bytes",
+		"the largest frame on a connection to the broker; a message may take several",
+	),
 	queueMax: setting(
 		"QUEUE_MAX",
 		integer(1, 1e9),
@@ -266,6 +319,25 @@ function text(): (text: string) => string {
 function filled(): (text: string) => string {
 	return (text) => {
 		if (text.trim() === "") throw expected("a value that is not empty");
+		return text;
+	};
+}
+
+function amqpUrls(): (text: string) => string {
+	const form = "amqp[s]://[user[:password]@]host[:port][/vhost], several separated by commas";
+	return (text) => {
+		for (const url of text.split(",")) {
+			const parsed = URL.canParse(url.trim()) ? new URL(url.trim()) : undefined;
+			if (!parsed || !/^amqps?:$/.test(parsed.protocol) || parsed.hostname === "" || parsed.search !== "")
+				throw expected(form);
+		}
+		return text;
+	};
+}
+
+function namespace(): (text: string) => string {
+	return (text) => {
+		if (!/^[A-Za-z0-9_-]{1,64}$/.test(text)) throw expected("1 to 64 letters, digits, _ and -");
 		return text;
 	};
 }

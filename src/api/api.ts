@@ -17,6 +17,8 @@ export interface ApiPorts {
 	readonly clock: Pick<Clock, "monotonic">;
 	/** Told of errors that nobody expected; the caller only learns that there was one. */
 	readonly onFault: (error: unknown) => void;
+	/** What the carrier of this process's calls has seen, by name. */
+	readonly carrierCounters?: () => Readonly<Record<string, number>>;
 	/** False from when the process begins to stop: load balancers then turn to another. */
 	readonly isServing?: () => boolean;
 }
@@ -26,7 +28,7 @@ const accepted = { status: 202, headers: { "content-length": "0" } };
 
 export function createApi(ports: ApiPorts, settings: ApiSettings = apiDefaults): Hono {
 	const { stats, clock, onFault, isServing = () => true } = ports;
-	const metrics = createApiMetrics();
+	const metrics = createApiMetrics(ports.carrierCounters);
 	const mayAdminister = createAdminGate(settings.adminKey);
 	const context = { stats, settings };
 	const app = new Hono();

@@ -1,6 +1,7 @@
 // GET /metrics: this process's own counters, and the deployment's figures, which the cache is asked for at each scrape.
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
 import type { FiguresResponse } from "../gen/payrelay/v1/stats_service_pb.ts";
+import { createBrokerMetrics } from "./broker-metrics.ts";
 import { createConsumerMetrics } from "./consumer-metrics.ts";
 import { processorNames } from "./payment-view.ts";
 
@@ -17,7 +18,8 @@ export interface ApiMetrics {
 /** Around what a commit takes (1 to 5 ms), up to the time after which callers give up (1.5 s). */
 const latencyBucketsS = [0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 1.5, 5];
 
-export function createApiMetrics(): ApiMetrics {
+/** `carrier`: what this process's own calls have seen. */
+export function createApiMetrics(carrier: () => Readonly<Record<string, number>> = () => ({})): ApiMetrics {
 	const own = new Registry();
 	// Several processes may share one port, and then each scrape reaches any of them: the label keeps their series apart.
 	own.setDefaultLabels({ process: String(process.pid) });
@@ -40,6 +42,7 @@ export function createApiMetrics(): ApiMetrics {
 	});
 	const memory = new Gauge({ name: "process_resident_memory_bytes", help: "Resident memory.", registers: [own] });
 	const cpu = new Counter({ name: "process_cpu_seconds_total", help: "User and system CPU time.", registers: [own] });
+	const showCarrier = createBrokerMetrics(own);
 	const deployment = new Registry();
 	const showFigures = createFigures(deployment);
 	const payments = new Map<number, Counter.Internal>();
@@ -61,6 +64,7 @@ export function createApiMetrics(): ApiMetrics {
 			cpu.inc((user + system) / 1e6);
 			memory.set(process.memoryUsage.rss());
 			cacheUp.set(figures ? 1 : 0);
+			showCarrier("api", carrier());
 			if (!figures) return own.metrics();
 			showFigures(figures);
 			return `${await own.metrics()}\n${await deployment.metrics()}`;
@@ -101,9 +105,15 @@ function createFigures(registry: Registry): (figures: FiguresResponse) => void {
 	const reachable = byProcessor("reachable", "Whether its health was answered.");
 	const failing = byProcessor("failing", "Whether it said that charges fail.");
 	const minResponse = byProcessor("min_response_seconds", "What it said that a charge takes at least.");
+	const outboxDepth = gauge("outbox_events", "Events that are not known to be published.");
+	const outboxOldest = gauge("outbox_oldest_seconds", "Age of the oldest of them.");
+	const showBroker = createBrokerMetrics(registry);
 	const showConsumers = createConsumerMetrics(registry);
 	return (figures) => {
 		showConsumers(figures.consumerFigures);
+		outboxDepth.set(Number(figures.outboxDepth));
+		outboxOldest.set(Number(figures.outboxOldestMs) / 1000);
+		showBroker("cache", figures.broker?.counters ?? {}, figures.broker?.queues ?? {});
 		epoch.set(Number(figures.epoch));
 		depth.set({ state: "waiting" }, Number(figures.waiting));
 		depth.set({ state: "leased" }, Number(figures.leased));

@@ -42,7 +42,11 @@ export async function serveRelayApi(settings: ApiProcessSettings, log: Logger): 
 		batches: enqueueBatches,
 		clock,
 		random: Math.random,
-		bounds: { deadlineMs: acceptDeadlineMs },
+		bounds: {
+			deadlineMs: acceptDeadlineMs,
+			// What goes over a broker waits there for a cache, and is not turned away while there is none.
+			...(settings.carrier === "amqp" && { failFastMs: acceptDeadlineMs }),
+		},
 		onBreak: (error) => log.warn({ reason: error.message }, "the stream to the cache broke; it is opened again"),
 	});
 	let serving = true;
@@ -51,6 +55,7 @@ export async function serveRelayApi(settings: ApiProcessSettings, log: Logger): 
 			enqueue: ({ id, amountCents }) => payments.call({ $typeName: "payrelay.v1.EnqueueRequest", id, amountCents }),
 			stats: createClient(StatsService, rpc.transport),
 			clock,
+			carrierCounters: rpc.counters,
 			onFault: (error) => log.error({ err: error }, "a request met an error that nobody expected"),
 			// A cache that was restarted answers single calls before its stream of payments is open again.
 			isServing: () => serving && payments.figures().downMs === 0,

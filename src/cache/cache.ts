@@ -10,6 +10,7 @@ import { QueueService } from "../gen/payrelay/v1/queue_service_pb.ts";
 import { StatsService } from "../gen/payrelay/v1/stats_service_pb.ts";
 import type { Routes } from "../rpc/carrier.ts";
 import { createAbsentees } from "./absentees.ts";
+import type { BrokerView } from "./broker-view.ts";
 import { createDispatcher } from "./dispatch.ts";
 import { failStop } from "./fail-stop.ts";
 import { createHoldings } from "./holdings.ts";
@@ -24,6 +25,8 @@ export interface CacheOptions {
 	readonly clock: Clock;
 	/** The same that the store was opened with. */
 	readonly settings: Pick<StoreSettings, "leaseMs" | "reclaimMs" | "inFlightMax">;
+	/** How it is at the broker, where there is one. */
+	readonly broker?: () => Promise<BrokerView | undefined>;
 	/** Called once, when nothing can be promised any more. */
 	readonly onFailed: (cause: unknown) => void;
 }
@@ -41,7 +44,7 @@ const sweepsPerLease = 8;
 const sweepMinMs = 10;
 const sweepMaxMs = 1000;
 
-export function createCache({ store: bare, clock, settings, onFailed }: CacheOptions): Cache {
+export function createCache({ store: bare, clock, settings, broker, onFailed }: CacheOptions): Cache {
 	const { leaseMs, reclaimMs, inFlightMax } = settings;
 	const sweepMs = Math.min(Math.max(leaseMs / sweepsPerLease, sweepMinMs), sweepMaxMs);
 	const ended = new AbortController();
@@ -58,6 +61,7 @@ export function createCache({ store: bare, clock, settings, onFailed }: CacheOpt
 		inFlightMax,
 		consumers: () => dispatcher.connected,
 		reports,
+		broker: async () => broker?.(),
 		closing: ended.signal,
 	});
 	const processors = createProcessorService(store, reports);

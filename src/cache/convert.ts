@@ -10,6 +10,7 @@ import * as stats from "../gen/payrelay/v1/stats_service_pb.ts";
 import { instantMaxUs } from "../payment/instant.ts";
 import type { Attempt, AttemptResult, Charge, Pin, Resolution } from "../payment/life.ts";
 import { type Processor, processors } from "../payment/payment.ts";
+import type { BrokerView } from "./broker-view.ts";
 import type * as store from "./store/store.ts";
 
 /** A UUID in the one form that the relay uses; services fold it, as the processors' own key ignores case. */
@@ -217,6 +218,12 @@ export const healthFromProto = (health: stats.ProcessorHealth): store.Health => 
 });
 
 /** `consumers` and `inFlightMax` are the service's own; the rest is the store's. */
+export function brokerToProto({ queues, counters }: BrokerView): stats.BrokerFigures {
+	const counts = (named: Readonly<Record<string, number>>) =>
+		Object.fromEntries(Object.entries(named).map(([name, count]) => [name, BigInt(count)]));
+	return { $typeName: "payrelay.v1.BrokerFigures", queues: counts(queues), counters: counts(counters) };
+}
+
 export function figuresToProto(
 	figures: store.Figures,
 	health: readonly store.Health[],
@@ -224,6 +231,7 @@ export function figuresToProto(
 		readonly consumers: number;
 		readonly inFlightMax: number;
 		readonly consumerFigures: stats.ConsumerFigures[];
+		readonly broker?: stats.BrokerFigures | undefined;
 	},
 ): stats.FiguresResponse {
 	return {
@@ -243,6 +251,9 @@ export function figuresToProto(
 		commits: BigInt(figures.commits),
 		consumers: own.consumers,
 		consumerFigures: own.consumerFigures,
+		outboxDepth: BigInt(figures.outboxDepth),
+		outboxOldestMs: BigInt(Math.floor(figures.outboxOldestMs)),
+		...(own.broker && { broker: own.broker }),
 		processors: processors.map((processor): stats.ProcessorFigures => {
 			const answer = health.find((one) => one.processor === processor);
 			return {

@@ -12,13 +12,14 @@ import { serveHttp2 } from "../rpc/http2-server.ts";
 import { connectMemory } from "../rpc/memory.ts";
 import { reflectionRoutes } from "../rpc/reflection.ts";
 import { createValidation } from "../rpc/validate.ts";
+import { type BrokerSettings, openBroker } from "./broker.ts";
 import { type CacheServer, startCache } from "./start.ts";
 import { createStore } from "./store/group-commit.ts";
 import { createMemoryRows } from "./store/memory-rows.ts";
 import type { StoreSettings } from "./store/store.ts";
 import { warmUpBounds } from "./warm-up.ts";
 
-export interface CacheProcessSettings extends StoreSettings {
+export interface CacheProcessSettings extends Omit<StoreSettings, "events">, BrokerSettings {
 	readonly store: "sqlite" | "memory";
 	/** The folder of the store. */
 	readonly dataDir: string;
@@ -41,10 +42,11 @@ export async function serveCache(
 	const interceptors = edgeInterceptors(validation, (error, method) =>
 		log.error({ err: error, method }, "a call met an error that nobody expected"),
 	);
+	const storeSettings: StoreSettings = { ...settings, events: settings.events === "amqp" };
 	const names = services.map(({ typeName }) => typeName);
 	const health = createHealth(names);
 	return startCache({
-		settings,
+		settings: storeSettings,
 		clock,
 		log,
 		warmUpBounds,
@@ -53,12 +55,13 @@ export async function serveCache(
 			await mkdir(settings.dataDir, { recursive: true });
 			if (settings.store === "memory") {
 				log.warn("payments are kept in memory: nothing survives this process");
-				return createStore(createMemoryRows(), settings, { clock });
+				return createStore(createMemoryRows(), storeSettings, { clock });
 			}
 			const { openSqliteRows } = await import("./store/sqlite/rows.ts");
-			return createStore(await openSqliteRows(settings.dataDir), settings, { clock });
+			return createStore(await openSqliteRows(settings.dataDir), storeSettings, { clock });
 		},
-		openScratchStore: async () => createStore(createMemoryRows(), settings, { clock, paceMs: 0 }),
+		openScratchStore: async () =>
+			createStore(createMemoryRows(), { ...storeSettings, events: false }, { clock, paceMs: 0 }),
 		connect(routes) {
 			validation.warm(services);
 			return connectMemory(routes, interceptors);
@@ -66,7 +69,8 @@ export async function serveCache(
 		setServing(serving) {
 			for (const name of ["", ...names]) health.set(name, serving);
 		},
-		async listen(routes) {
+		async listen(routes, store) {
+			const broker = await openBroker(settings, log, { routes, interceptors, clock, store });
 			const server = await serveHttp2({
 				routes(router) {
 					routes(router);
@@ -79,10 +83,12 @@ export async function serveCache(
 				onFault: (error, what) => log.debug({ err: error }, what),
 			});
 			return {
-				address: server.addresses.join("  "),
+				address: [...server.addresses, ...broker.addresses].join("  "),
+				...(broker.open && { broker: broker.figures }),
+				drain: broker.drain,
 				async close() {
 					health.close();
-					await server.close(settings.closeMs);
+					await Promise.all([server.close(settings.closeMs), broker.close(settings.closeMs)]);
 				},
 			};
 		},

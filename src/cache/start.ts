@@ -5,6 +5,7 @@ import type { Transport } from "@connectrpc/connect";
 import type { Clock } from "../clock.ts";
 import type { Logger } from "../log.ts";
 import type { Routes } from "../rpc/carrier.ts";
+import type { BrokerView } from "./broker-view.ts";
 import { createCache } from "./cache.ts";
 import type { Store, StoreSettings } from "./store/store.ts";
 import { type WarmUpBounds, warmUp } from "./warm-up.ts";
@@ -13,6 +14,13 @@ export interface CacheServer {
 	readonly address: string;
 	/** Accepts no more calls, and ends those that are open once they are answered. */
 	close(): Promise<void>;
+}
+
+/** Where callers come from. */
+export interface Listener extends CacheServer {
+	/** Before the cache ends: what can wait for another one is left where it waits, and events are told no more. */
+	drain?(): Promise<void>;
+	broker?(): Promise<BrokerView>;
 }
 
 export interface CachePorts {
@@ -25,7 +33,7 @@ export interface CachePorts {
 	/** A client's way to these routes within the process, with the checks that callers from outside go through. */
 	readonly connect: (routes: Routes) => Transport;
 	/** Lets callers in. */
-	readonly listen: (routes: Routes) => Promise<CacheServer>;
+	readonly listen: (routes: Routes, store: Store) => Promise<Listener>;
 	/** What those who check its health are to be told from now on. */
 	readonly setServing: (serving: boolean) => void;
 	readonly warmUpBounds: WarmUpBounds;
@@ -42,23 +50,27 @@ export async function startCache(ports: CachePorts): Promise<CacheServer> {
 	try {
 		const warm = await warmUpOnScratch(ports);
 		log.info({ payments: warm }, "warmed up");
+		let server: Listener | undefined;
 		const cache = createCache({
 			store,
 			clock,
 			settings,
+			broker: async () => server?.broker?.(),
 			onFailed(cause) {
 				ports.setServing(false);
 				clock.after(failGraceMs, () => ports.fail(cause));
 			},
 		});
-		const server = await ports.listen(cache.routes);
+		const listener = await ports.listen(cache.routes, store);
+		server = listener;
 		ports.setServing(cache.serving);
 		return {
-			address: server.address,
+			address: listener.address,
 			async close() {
 				ports.setServing(false);
+				await listener.drain?.();
 				// The streams end with the cache; the server then has only answers to finish.
-				await Promise.all([cache.close(), server.close()]);
+				await Promise.all([cache.close(), listener.close()]);
 			},
 		};
 	} catch (cause) {

@@ -4,7 +4,9 @@ import type { Clock } from "../clock.ts";
 import type { FiguresResponse, Settlement, SettleOutcome, StatsService } from "../gen/payrelay/v1/stats_service_pb.ts";
 import { settleBatches } from "../rpc/batch-methods.ts";
 import { serveBatches } from "../rpc/batch-server.ts";
+import type { BrokerView } from "./broker-view.ts";
 import {
+	brokerToProto,
 	chargeFromProto,
 	decisionFromProto,
 	figuresToProto,
@@ -39,12 +41,14 @@ export interface StatsOptions {
 	/** How many consumers are connected now. */
 	readonly consumers: () => number;
 	readonly reports: Pick<Reports, "all">;
+	/** How it is at the broker, where there is one. */
+	readonly broker: () => Promise<BrokerView | undefined>;
 	/** Aborts, with the error for its callers, when the service ends. */
 	readonly closing: AbortSignal;
 }
 
 export function createStatsService(options: StatsOptions): StatsPart {
-	const { store, clock, inFlightMax, consumers, reports, closing } = options;
+	const { store, clock, inFlightMax, consumers, reports, broker, closing } = options;
 	const watchers = createWatchers(watchersMax);
 
 	async function settle(settlements: readonly Settlement[]): Promise<SettleOutcome[]> {
@@ -53,8 +57,13 @@ export function createStatsService(options: StatsOptions): StatsPart {
 	}
 
 	async function figures(): Promise<FiguresResponse> {
-		const [now, health] = await Promise.all([store.figures(), store.health()]);
-		return figuresToProto(now, health, { consumers: consumers(), inFlightMax, consumerFigures: reports.all() });
+		const [now, health, view] = await Promise.all([store.figures(), store.health(), broker()]);
+		return figuresToProto(now, health, {
+			consumers: consumers(),
+			inFlightMax,
+			consumerFigures: reports.all(),
+			broker: view && brokerToProto(view),
+		});
 	}
 
 	const service: ServiceImpl<typeof StatsService> = {

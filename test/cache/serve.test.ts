@@ -9,11 +9,13 @@ import { Health, HealthCheckResponse_ServingStatus as Status } from "../../src/g
 import { EnqueueOutcome, QueueService } from "../../src/gen/payrelay/v1/queue_service_pb.ts";
 import type { Logger } from "../../src/log.ts";
 import { connectHttp2 } from "../../src/rpc/http2-client.ts";
+import { noBroker } from "../amqp/settings.ts";
 import { storeSettings } from "./dispatch-lab.ts";
 
 const id = "5c1e8a2d-7d9b-4f25-8f0e-0d4f1c0a9b11";
 const settings: Omit<CacheProcessSettings, "addresses"> = {
 	...storeSettings,
+	...noBroker,
 	store: "memory",
 	dataDir: "unused",
 	closeMs: 2000,

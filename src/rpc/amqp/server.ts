@@ -31,6 +31,8 @@ export interface AmqpServeOptions extends Omit<ServeOptions, "addresses"> {
 }
 
 export interface AmqpRpcServer extends RpcServer {
+	/** Takes no more requests, and answers those that it has; streams go on. */
+	drain(): Promise<void>;
 	readonly counters: Readonly<AmqpRpcCounters>;
 	/** Requests that wait in each service's queue, and the dead letters; asked of the broker. */
 	queueDepths(): Promise<Readonly<Record<string, number>>>;
@@ -219,6 +221,14 @@ export async function serveAmqp(options: AmqpServeOptions): Promise<AmqpRpcServe
 		}
 	}
 
+	async function drain(): Promise<void> {
+		const channel = requests.session?.channel;
+		// Where the channel has gone its consumers have gone with it.
+		if (channel && !closing) await Promise.all(consumers.map((tag) => channel.cancel(tag))).catch(() => {});
+		closing = true;
+		await pipeline.drain();
+	}
+
 	await requests.ready();
 	await mailbox.ready();
 	return {
@@ -232,14 +242,11 @@ export async function serveAmqp(options: AmqpServeOptions): Promise<AmqpRpcServe
 			);
 			return Object.fromEntries(counted.map(({ queue, messageCount }) => [queue, messageCount]));
 		},
+		drain,
 		async close(graceMs) {
-			closing = true;
-			const channel = requests.session?.channel;
-			// Where the channel has gone its consumers have gone with it.
-			if (channel) await Promise.all(consumers.map((tag) => channel.cancel(tag))).catch(() => {});
 			const cut = new AbortController();
 			const drained = async () => {
-				await pipeline.drain();
+				await drain();
 				while (streams > 0 && !cut.signal.aborted) await clock.sleep(drainLookMs, cut.signal).catch(() => {});
 			};
 			const cancelCut = clock.after(graceMs, () => cut.abort());

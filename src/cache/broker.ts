@@ -1,0 +1,100 @@
+// The cache's side of the broker: its services over AMQP, and the events of its store, each where it is asked for.
+import type { AmqpOptions } from "../amqp/settings.ts";
+import type { Clock } from "../clock.ts";
+import type { Logger } from "../log.ts";
+import type { ServeOptions } from "../rpc/carrier.ts";
+import { brokerCounters, connectBroker } from "../rpc/connect-carrier.ts";
+import type { BrokerView } from "./broker-view.ts";
+import type { Store } from "./store/store.ts";
+
+export interface BrokerSettings extends AmqpOptions {
+	readonly carrier: "http2" | "amqp";
+	readonly events: "off" | "amqp";
+	/** What the names of all queues and exchanges begin with. */
+	readonly amqpNamespace: string;
+	/** Requests of each service that are worked on at a time. */
+	readonly amqpConcurrency: number;
+}
+
+export interface Broker {
+	/** False where neither calls nor events go over one. */
+	readonly open: boolean;
+	readonly addresses: readonly string[];
+	figures(): Promise<BrokerView>;
+	/** Takes no more requests, so that they wait for the next cache, answers those that it has, and ends the events. */
+	drain(): Promise<void>;
+	/** `graceMs`: how long streams may take to end. */
+	close(graceMs: number): Promise<void>;
+}
+
+export interface BrokerPorts extends Pick<ServeOptions, "routes" | "interceptors"> {
+	readonly clock: Clock;
+	readonly store: Store;
+}
+
+/** Unary requests that wait together are begun together, and so share a commit. */
+const batches = { "/payrelay.v1.QueueService/Enqueue": { sizeMax: 256, waitMs: 1 } };
+
+const none: Broker = {
+	open: false,
+	addresses: [],
+	figures: async () => ({ queues: {}, counters: {} }),
+	async drain() {},
+	async close() {},
+};
+
+export async function openBroker(settings: BrokerSettings, log: Logger, ports: BrokerPorts): Promise<Broker> {
+	const { carrier, events, amqpNamespace: namespace, amqpConcurrency: concurrency } = settings;
+	if (carrier !== "amqp" && events !== "amqp") return none;
+	const { clock, store } = ports;
+	const onFault = (error: unknown, what: string) => log.warn({ reason: String(error) }, what);
+	const { connection, address } = await connectBroker(settings, "cache", { clock, onFault });
+	const server = carrier === "amqp" ? await serve() : undefined;
+	const announcing = events === "amqp" ? await announce() : undefined;
+
+	async function serve() {
+		const { serveAmqp } = await import("../rpc/amqp/server.ts");
+		return serveAmqp({ ...ports, onFault, connection, namespace, concurrency, batches });
+	}
+
+	async function announce() {
+		const { openEventExchange } = await import("../events/broker.ts");
+		const { createPublisher } = await import("../events/publisher.ts");
+		const exchange = openEventExchange(connection, namespace);
+		const publisher = createPublisher({
+			outbox: store,
+			publish: exchange.publish,
+			clock,
+			onRefused: (cause, failures) =>
+				log.warn({ reason: String(cause), failures }, "events are not published for now; they wait"),
+			onFailed: (cause) => log.error({ err: cause }, "the outbox has failed; no more events are published"),
+		});
+		return {
+			figures: publisher.figures,
+			async close() {
+				await publisher.close();
+				await exchange.close();
+			},
+		};
+	}
+
+	return {
+		open: true,
+		addresses: [`${address} (${[server && "calls", announcing && "events"].filter(Boolean).join(", ")})`],
+		async figures() {
+			const [queues, told] = await Promise.all([server?.queueDepths(), announcing?.figures()]);
+			const eventCounters = told ? { events_published: told.published, events_retried: told.retried } : {};
+			return {
+				queues: queues ?? {},
+				counters: { ...brokerCounters(connection, server?.counters ?? {}), ...eventCounters },
+			};
+		},
+		async drain() {
+			await Promise.all([server?.drain(), announcing?.close()]);
+		},
+		async close(graceMs) {
+			await server?.close(graceMs);
+			await connection.close();
+		},
+	};
+}
