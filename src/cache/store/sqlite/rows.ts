@@ -13,6 +13,7 @@ import { createOutbox } from "./outbox.ts";
 import { type Columns, isIntact, stateCode, toColumns, toRow } from "./record.ts";
 import { createRollup } from "./rollup.ts";
 import { storeIdOf } from "./schema.ts";
+import { isSqliteError } from "./sqlite-error.ts";
 
 export interface SqliteOptions {
 	/** Makes what was written to a descriptor safe; a port for tests of a disk that fails. */
@@ -72,7 +73,15 @@ export async function openSqliteRows(folder: string, options: SqliteOptions = {}
 		"UPDATE health SET reachable = ?, failing = ?, min_response_ms = ?, at_us = ? WHERE processor = ?",
 	);
 	const rowsOf = (statement: StatementSync, ...values: (number | Uint8Array)[]) =>
-		(statement.all(...values) as unknown as Columns[]).map(rowOf);
+		read(() => statement.all(...values) as unknown as Columns[]).map(rowOf);
+	/** What SQLite or the runtime cannot even read is damaged, too. */
+	function read<T>(query: () => T): T {
+		try {
+			return query();
+		} catch (error) {
+			throw isSqliteError(error, "corrupt", "outOfRange") ? condemn(file, "a payment") : error;
+		}
+	}
 	function rowOf(columns: Columns): Row {
 		if (!isIntact(columns)) throw condemn(file, `payment ${columns.seq}`);
 		return toRow(columns);
@@ -108,7 +117,7 @@ export async function openSqliteRows(folder: string, options: SqliteOptions = {}
 		},
 		update: ({ seq, payment }) => void update.run(...toColumns(payment), seq),
 		get(id) {
-			const found = get.get(paymentIdToBytes(id)) as unknown as Columns | undefined;
+			const found = read(() => get.get(paymentIdToBytes(id)) as unknown as Columns | undefined);
 			const row = found && rowOf(found);
 			if (row && row.payment.id !== id) throw condemn(file, `payment ${row.seq}`);
 			return row;

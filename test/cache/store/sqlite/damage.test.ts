@@ -139,7 +139,7 @@ describe("a damaged store", () => {
 describe("a payment that is damaged in a database too large to be checked at each start", () => {
 	const damaged = /payments\.db is damaged: payment 2 is not what was written; restore it/;
 
-	async function damagedStore() {
+	async function damagedStore(how = "UPDATE payment SET amount_cents = 3 WHERE seq = 2") {
 		const folder = temporaryFolder();
 		const rows = await openSqliteRows(folder, nosync);
 		await change(rows, () => {
@@ -147,7 +147,7 @@ describe("a payment that is damaged in a database too large to be checked at eac
 		});
 		rows.close();
 		alter(folder, "CREATE TABLE ballast AS SELECT zeroblob(7 * 1024 * 1024) AS bytes");
-		alter(folder, "UPDATE payment SET amount_cents = 3 WHERE seq = 2");
+		alter(folder, how);
 		return { folder, rows: await openSqliteRows(folder, nosync) };
 	}
 
@@ -168,6 +168,13 @@ describe("a payment that is damaged in a database too large to be checked at eac
 			expect(restored.get(idOf(2))?.payment.amountCents).toBe(2n);
 			restored.close();
 		}
+	});
+
+	test("is noticed also where a number has become one that cannot be read", async () => {
+		const { folder, rows } = await damagedStore(`UPDATE payment SET accepted_at_us = ${2n ** 62n} WHERE seq = 2`);
+		for (const touch of [() => rows.get(idOf(2)), () => rows.open(0, 10, 10)]) expect(touch).toThrow(/is damaged/);
+		rows.close();
+		await expect(openSqliteRows(folder, nosync)).rejects.toThrow(/is damaged/);
 	});
 
 	test("fails the store with a refusal as its cause, which says what to do", async () => {
