@@ -1,0 +1,104 @@
+// A stage for the examples: their services as processes on the shared broker, with names, folders and ports of their own.
+import { once } from "node:events";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type ConfirmChannel, connect } from "amqplib";
+import { onTestFinished } from "vitest";
+import { eventExchange, eventQueue } from "../../examples/choreography/topology.ts";
+import {
+	CatalogService,
+	ReorderService,
+	StockService,
+	UserService,
+} from "../../examples/gen/warehouse/v1/command_services_pb.ts";
+import { InventoryService } from "../../examples/gen/warehouse/v1/inventory_service_pb.ts";
+import { createFleet, type Fleet } from "../../examples/warehouse/fleet.ts";
+import type { Style } from "../../examples/warehouse/options.ts";
+import type { Report } from "../../examples/warehouse/report.ts";
+import type { Seed } from "../../examples/warehouse/seed.ts";
+import { createWarehouse, type Warehouse } from "../../examples/warehouse/warehouse.ts";
+import { requestQueue } from "../../src/rpc/amqp/names.ts";
+import { sharedBrokerUrl } from "../amqp/broker.ts";
+
+export interface Stage {
+	readonly data: string;
+	readonly namespace: string;
+	readonly fleet: Fleet;
+	readonly warehouse: Warehouse;
+	/** A channel of the test's own. */
+	readonly channel: ConfirmChannel;
+	/** What the services have written into their logs. */
+	readonly log: () => string;
+}
+
+export const seed: Seed = {
+	discontinued: ["LAMP-1970"],
+	wishlists: [
+		{ user: "ada", email: "ada@example.org", sku: "CHAIR-1" },
+		{ user: "ben", email: "ben@example.org", sku: "CHAIR-1" },
+		{ user: "ben", email: "ben@example.org", sku: "TABLE-2" },
+		{ user: "cho", email: "cho@example.org", sku: "DESK-3" },
+	],
+};
+
+/** Nothing runs yet. All goes when the test is over. */
+export async function setStage(style: Style, { smtpUrl = "" } = {}): Promise<Stage> {
+	const data = await mkdtemp(join(tmpdir(), `${style}-`));
+	const namespace = `${style}-${crypto.randomUUID()}`;
+	const seedFile = join(data, "seed.json");
+	await writeFile(seedFile, JSON.stringify(seed));
+	const amqpUrl = sharedBrokerUrl();
+	const connection = await connect(amqpUrl);
+	const channel = await connection.createConfirmChannel();
+	const options = { amqpUrl, namespace, data, port: await freePort(), seed: seedFile, smtpUrl, logLevel: "warn" };
+	let log = "";
+	const fleet = createFleet(style, options, (text) => {
+		log += text;
+	});
+	const warehouse = createWarehouse(options);
+	onTestFinished(async () => {
+		warehouse.close();
+		await fleet.end();
+		await removeQueues(channel, namespace);
+		await connection.close();
+		await rm(data, { recursive: true });
+	});
+	return { data, namespace, fleet, warehouse, channel, log: () => log };
+}
+
+export function report(reportId: string, sku: string, received: number, damaged = 0): Report {
+	return { reportId, sku, received, damaged };
+}
+
+/** Resolves when what is read is as expected; where it never is, the test shows what it was. */
+export async function until<T>(readNow: () => T, expected: (value: T) => boolean, withinMs = 15_000): Promise<T> {
+	const end = performance.now() + withinMs;
+	for (;;) {
+		const value = readNow();
+		if (expected(value)) return value;
+		if (performance.now() > end) throw new Error(`still ${JSON.stringify(value)} after ${withinMs} ms`);
+		await new Promise((resolve) => setTimeout(resolve, 10));
+	}
+}
+
+async function removeQueues(channel: ConfirmChannel, namespace: string): Promise<void> {
+	const services = ["catalog", "user", "reorder"].map((service) => eventQueue(namespace, service));
+	const called = [InventoryService, StockService, CatalogService, UserService, ReorderService];
+	const queues = [
+		...services.flatMap((queue) => [queue, `${queue}.dead-letters`]),
+		...called.map(({ typeName }) => requestQueue(namespace, typeName)),
+		`${namespace}.rpc.dead-letters`,
+	];
+	for (const queue of queues) await channel.deleteQueue(queue);
+	for (const exchange of [eventExchange(namespace), `${namespace}.rpc.dead`]) await channel.deleteExchange(exchange);
+}
+
+async function freePort(): Promise<number> {
+	const server = createServer();
+	await once(server.listen(0, "127.0.0.1"), "listening");
+	const { port } = server.address() as { port: number };
+	await new Promise((resolve) => server.close(resolve));
+	return port;
+}
