@@ -37,8 +37,6 @@ export interface PoolOptions {
 export interface Pool {
 	/** Workers that wait for a task. */
 	readonly free: number;
-	/** Tasks that were submitted and have not ended. */
-	readonly running: number;
 	/** Hands a task to a free worker; returns how to abort it. Throws where there is none: look at `free` first. */
 	submit(task: Task): (reason: string) => void;
 	/** Takes no more tasks; resolves when all have ended. After `boundMs` those that have not are aborted. */
@@ -98,9 +96,6 @@ export function createPool({ workersMax, graceMs, clock, onError }: PoolOptions)
 	return {
 		get free() {
 			return closed ? 0 : workersMax - entries.size;
-		},
-		get running() {
-			return entries.size;
 		},
 		submit(task) {
 			if (closed || entries.size >= workersMax) throw new Error("no worker is free");
