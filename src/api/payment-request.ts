@@ -1,7 +1,7 @@
 // The body of POST /payments: from its text to a payment, or to what is wrong with it.
 import { parseAmount } from "../payment/amount.ts";
+import { amountSource, parseJsonObject } from "../payment/json.ts";
 import { parsePaymentId } from "../payment/payment.ts";
-import { amountSource, parseJsonObject } from "./json.ts";
 import type { FieldError, Problem } from "./problem.ts";
 
 /** A payment fits well in it: id, amount, names and braces are about a hundred bytes. */

@@ -3,7 +3,7 @@ import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { PaymentState, Processor } from "../gen/payrelay/v1/payment_pb.ts";
 import { AttemptState, Decision, type Payment } from "../gen/payrelay/v1/stats_service_pb.ts";
 import { formatInstant } from "../payment/instant.ts";
-import { jsonAmount } from "./json.ts";
+import { jsonAmount } from "../payment/json.ts";
 
 const stateNames: Readonly<Record<number, string>> = {
 	[PaymentState.ACCEPTED]: "accepted",

@@ -4,7 +4,7 @@ import { type ChargeSchema, Processor } from "../gen/payrelay/v1/payment_pb.ts";
 import { Decision, type ResolveParkedRequestSchema } from "../gen/payrelay/v1/stats_service_pb.ts";
 import { parseAmount } from "../payment/amount.ts";
 import { parseInstant } from "../payment/instant.ts";
-import { amountSource, isObject, parseJsonObject } from "./json.ts";
+import { amountSource, isObject, parseJsonObject } from "../payment/json.ts";
 import { amountRule } from "./payment-request.ts";
 import type { FieldError, Problem } from "./problem.ts";
 

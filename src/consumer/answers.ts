@@ -6,6 +6,7 @@
 // same when it was cut.
 import { parseAmount } from "../payment/amount.ts";
 import { parseInstant } from "../payment/instant.ts";
+import { amountSource, parseJsonObject } from "../payment/json.ts";
 import { type Processor, parsePaymentId } from "../payment/payment.ts";
 import type { ChargeAnswer, HealthAnswer, ReadBackAnswer } from "./ports.ts";
 
@@ -25,7 +26,9 @@ export function readCharge({ status, body, framed }: WholeAnswer): ChargeAnswer 
 	if (!framed) return malformed;
 	switch (status) {
 		case 200:
-			return body === usualSuccess || typeof parseObject(body)?.message === "string" ? { kind: "charged" } : malformed;
+			return body === usualSuccess || typeof parseJsonObject(body)?.message === "string"
+				? { kind: "charged" }
+				: malformed;
 		case 422:
 			return { kind: "duplicate" };
 		case 429:
@@ -41,13 +44,11 @@ export function readCharge({ status, body, framed }: WholeAnswer): ChargeAnswer 
 export function readReadBack(processor: Processor, id: string, { status, body, framed }: WholeAnswer): ReadBackAnswer {
 	if (framed && status === 404) return { kind: "absent" };
 	if (!framed || status !== 200) return { kind: "no_answer" };
-	let amountSource = "";
-	const found = parseObject(body, (key, source) => {
-		if (key === "amount") amountSource = source;
-	});
+	const found = parseJsonObject(body);
 	if (!found || typeof found.correlationId !== "string" || typeof found.requestedAt !== "string")
 		return { kind: "no_answer" };
-	const amountCents = typeof found.amount === "number" ? parseAmount(amountSource) : undefined;
+	const amount = amountSource(found.amount);
+	const amountCents = amount === undefined ? undefined : parseAmount(amount);
 	const requestedAtUs = parseInstant(found.requestedAt);
 	if (parsePaymentId(found.correlationId) !== id || amountCents === undefined || requestedAtUs === undefined)
 		return { kind: "no_answer" };
@@ -62,25 +63,9 @@ export const notReached: HealthAnswer = { reachable: false, failing: false, minR
 
 /** Anything but 200 with the two fields counts as not reached: 429 and garbage say nothing about charges either. */
 export function readHealth({ status, body, framed }: WholeAnswer): HealthAnswer {
-	const found = framed && status === 200 ? parseObject(body) : undefined;
+	const found = framed && status === 200 ? parseJsonObject(body) : undefined;
 	if (typeof found?.failing !== "boolean" || typeof found.minResponseTime !== "number") return notReached;
 	const minResponseMs = Math.ceil(found.minResponseTime);
 	if (!(minResponseMs >= 0 && minResponseMs <= minResponseMaxMs)) return notReached;
 	return { reachable: true, failing: found.failing, minResponseMs };
-}
-
-type Fields = Readonly<Record<string, unknown>>;
-
-function parseObject(text: string, onNumber?: (key: string, source: string) => void): Fields | undefined {
-	try {
-		const reviver = (key: string, value: unknown, context?: { readonly source?: string }): unknown => {
-			if (typeof value === "number" && context?.source !== undefined) onNumber?.(key, context.source);
-			return value;
-		};
-		const value: unknown = onNumber ? JSON.parse(text, reviver) : JSON.parse(text);
-		return typeof value === "object" && value !== null ? (value as Fields) : undefined;
-	} catch {
-		// Not JSON: an answer that the contract does not name.
-		return undefined;
-	}
 }

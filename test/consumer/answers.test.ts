@@ -59,6 +59,7 @@ test("a read-back gives the exact amount and the time in microseconds, whatever 
 		body(paymentId(10), '"19.90"', "2025-07-15T12:00:00Z"),
 		body(paymentId(10), "19.905", "2025-07-15T12:00:00Z"),
 		body(paymentId(10), "-1", "2025-07-15T12:00:00Z"),
+		`{"correlationId":"${paymentId(10)}","fee":{"amount":19.90},"requestedAt":"2025-07-15T12:00:00Z"}`,
 		body(paymentId(10), "19.90", "yesterday"),
 		"",
 		"{}",

@@ -1,5 +1,5 @@
 // JSON in which amounts of money pass exactly, in both directions: the digits of the text are what counts.
-import { formatCents } from "../payment/amount.ts";
+import { formatCents } from "./amount.ts";
 
 /** Stands where the text had a JSON number under the name `amount`. A symbol, so that no JSON text can forge it. */
 const sourceKey = Symbol("source text");
