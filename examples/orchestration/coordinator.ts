@@ -118,6 +118,7 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
 			.filter(({ name }) => plan.some((planned) => planned.name === name && planned.takesBack));
 		database.transaction(() => {
 			store.end(failed, "failed", message);
+			store.drop(saga.seq);
 			if (saga.state === "compensating") return store.enter(saga.seq, "failed");
 			inventory.withdraw(saga.reportId);
 			store.append(

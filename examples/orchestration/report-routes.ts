@@ -11,7 +11,12 @@ const reportStates = {
 	failed: ReportState.FAILED,
 };
 
-const commandStates = { pending: CommandState.PENDING, done: CommandState.DONE, failed: CommandState.FAILED };
+const commandStates = {
+	pending: CommandState.PENDING,
+	done: CommandState.DONE,
+	failed: CommandState.FAILED,
+	dropped: CommandState.DROPPED,
+};
 
 export function reportRoutes(store: SagaStore): (router: ConnectRouter) => void {
 	return (router) => {

@@ -1,8 +1,8 @@
 // What the inventory has set out to do for each report, and how far it is: kept so that a crash forgets nothing.
 //
 // A saga is `pending` until all its commands are `done`: then it is `done`. When a command has `failed` for good, the saga is
-// `compensating`: further commands are added that take back what the earlier ones did. When these are done it is
-// `compensated`; when even one of these fails it is `failed`, and waits for a person.
+// `compensating`: what was not sent is `dropped`, and commands are added that take back what the earlier ones did. When
+// these are done it is `compensated`; when even one of these fails it is `failed`, and waits for a person.
 import type { Database } from "../warehouse/database.ts";
 import type { Stock } from "../warehouse/inventory.ts";
 
@@ -19,7 +19,7 @@ export const sagaSchema = `
 	) WITHOUT ROWID;`;
 
 export type SagaState = "pending" | "done" | "compensating" | "compensated" | "failed";
-export type CommandState = "pending" | "done" | "failed";
+export type CommandState = "pending" | "done" | "failed" | "dropped";
 
 export interface Saga {
 	readonly seq: number;
@@ -52,6 +52,8 @@ export interface SagaStore {
 	/** Before the next attempt. */
 	note(command: Command, error: string): void;
 	end(command: Command, state: CommandState, error: string): void;
+	/** What is pending is not sent any more. */
+	drop(saga: number): void;
 	learn(saga: number, stock: Stock): void;
 	enter(saga: number, state: SagaState): void;
 }
@@ -74,6 +76,7 @@ export function createSagaStore({ sql }: Database): SagaStore {
 	const attempt = sql.prepare("UPDATE commands SET attempts = attempts + 1 WHERE saga = ? AND position = ?");
 	const note = sql.prepare("UPDATE commands SET error = ? WHERE saga = ? AND position = ?");
 	const end = sql.prepare("UPDATE commands SET state = ?, error = ? WHERE saga = ? AND position = ?");
+	const drop = sql.prepare("UPDATE commands SET state = 'dropped' WHERE saga = ? AND state = 'pending'");
 	const learn = sql.prepare("UPDATE sagas SET available = ?, revision = ? WHERE seq = ?");
 	const enter = sql.prepare("UPDATE sagas SET state = ? WHERE seq = ?");
 
@@ -96,6 +99,7 @@ export function createSagaStore({ sql }: Database): SagaStore {
 		attempt: ({ saga, position }) => void attempt.run(saga, position),
 		note: ({ saga, position }, error) => void note.run(error, saga, position),
 		end: ({ saga, position }, state, error) => void end.run(state, error, saga, position),
+		drop: (saga) => void drop.run(saga),
 		learn: (saga, { available, revision }) => void learn.run(available, revision, saga),
 		enter: (saga, state) => void enter.run(state, saga),
 	};

@@ -40,6 +40,7 @@ export const seed: Seed = {
 		{ user: "ben", email: "ben@example.org", sku: "CHAIR-1" },
 		{ user: "ben", email: "ben@example.org", sku: "TABLE-2" },
 		{ user: "cho", email: "cho@example.org", sku: "DESK-3" },
+		{ user: "dan", email: "dan@example.org", sku: "LAMP-1970" },
 	],
 };
 
