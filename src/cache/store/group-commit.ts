@@ -1,13 +1,15 @@
 // Group commit: the store port over an engine. What is asked while a commit is on its way to the disk is the next one.
 //
 // One transaction at a time: it carries out everything that waits, is committed, and is then made safe by one sync, off
-// the event loop. Only then are the answers given. What a caller waits for starts a commit at once; what nobody waits
-// for rides along, or goes after a pace of a few milliseconds.
+// the event loop. Only then are the answers given. What a shop or a person waits for starts a commit at once. What only a
+// consumer waits for (pins, releases, settles) rides along, or goes after a pace: a commit costs much the same whatever
+// is in it, and each one that is under way makes a shop wait.
 import type { Clock } from "../../clock.ts";
 import type { PaymentEvent } from "../../payment/event.ts";
 import type { Charge, Resolution } from "../../payment/life.ts";
 import type { Processor } from "../../payment/payment.ts";
 import { createEngine, type Engine, type LifeRules } from "./engine.ts";
+import { withRowCache } from "./row-cache.ts";
 import type { Rows } from "./rows.ts";
 import { type Health, type PurgeResult, type Store, StoreFailed, type StoreSettings } from "./store.ts";
 
@@ -16,7 +18,7 @@ export interface StoreOptions {
 	readonly random?: () => number;
 	/** For simulations that break a rule on purpose. */
 	readonly rules?: LifeRules;
-	/** How long a settle or a release may wait for company, ms. */
+	/** How long a pin, a release or a settle may wait for company, ms. */
 	readonly paceMs?: number;
 }
 
@@ -35,10 +37,12 @@ const purgeLookMs = 5;
 
 export function createStore(rows: Rows, settings: StoreSettings, options: StoreOptions): Store {
 	const { clock, paceMs = 2 } = options;
-	const engine = createEngine(rows, settings, clock, options.random, options.rules);
+	const engine = createEngine(withRowCache(rows), settings, clock, options.random, options.rules);
 	const wakes = new Set<() => void>();
 	const changes: Change[] = [];
 	let committing: Promise<void> | undefined;
+	/** Something that waits is not to wait any longer. */
+	let urgent = false;
 	let paced: (() => void) | undefined;
 	let failure: StoreFailed | undefined;
 	let purge: Promise<PurgeResult> | undefined;
@@ -53,8 +57,9 @@ export function createStore(rows: Rows, settings: StoreSettings, options: StoreO
 	}
 
 	async function commitAll(): Promise<void> {
-		while (changes.length > 0 && !failure) {
+		while (urgent && !failure) {
 			const batch = changes.splice(0, changesMax);
+			urgent = changes.length > 0;
 			try {
 				rows.begin();
 				const results = batch.map((change) => change.run(engine));
@@ -79,21 +84,28 @@ export function createStore(rows: Rows, settings: StoreSettings, options: StoreO
 	function start(): void {
 		paced?.();
 		paced = undefined;
+		urgent = changes.length > 0;
+		if (!urgent) return;
 		// A turn's grace: what arrives in the same read of a socket belongs into the same commit.
 		committing ??= Promise.resolve()
 			.then(commitAll)
 			.finally(() => {
 				committing = undefined;
-				if (changes.length > 0) start();
+				if (urgent) start();
+				else if (changes.length > 0) startSoon();
 			});
 	}
 
-	function change<T>(run: (engine: Engine) => T, urgent: boolean): Promise<T> {
+	function startSoon(): void {
+		if (!committing && !paced) paced = clock.after(paceMs, start);
+	}
+
+	function change<T>(run: (engine: Engine) => T, hurried: boolean): Promise<T> {
 		if (failure) return Promise.reject(failure);
 		return new Promise<T>((resolve, reject) => {
 			changes.push({ run, resolve, reject });
-			if (urgent) start();
-			else if (!committing && !paced) paced = clock.after(paceMs, start);
+			if (hurried) start();
+			else startSoon();
 		});
 	}
 
@@ -125,7 +137,7 @@ export function createStore(rows: Rows, settings: StoreSettings, options: StoreO
 		lease: (session, kind, max, retriesMax) => read(() => engine.lease(session, kind, max, retriesMax)),
 		renew: (session, tokens) => read(() => engine.renew(session, tokens)),
 		reclaim: (session, held) => read(() => engine.reclaim(session, held)),
-		pin: (requests) => change((engine) => requests.map(engine.pin), true),
+		pin: (requests) => change((engine) => requests.map(engine.pin), false),
 		release: (releases) => change((engine) => releases.map(engine.release), false),
 		settle: (settlements) => change((engine) => settlements.map(engine.settle), false),
 		expire: () => (engine.hasExpired() ? change((engine) => engine.expire(), true) : Promise.resolve(0)),
@@ -158,8 +170,7 @@ export function createStore(rows: Rows, settings: StoreSettings, options: StoreO
 		},
 		nextDueMs: () => engine.nextDueMs(),
 		async close() {
-			start();
-			while (committing) await committing;
+			for (start(); committing; start()) await committing;
 			if (!failure) {
 				failure = new StoreFailed("the store is closed");
 				rows.begin();
