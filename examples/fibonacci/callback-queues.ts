@@ -7,6 +7,7 @@ import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { Command } from "commander";
 import { systemClock } from "../../src/clock.ts";
+import { selfCommand } from "../../src/runtime.ts";
 import { connectBroker, defaultAmqpUrl } from "./broker.ts";
 import { type CallbackQueues, createFibonacciClient } from "./client.ts";
 
@@ -87,10 +88,9 @@ function bytes(): { sent: number; received: number } {
 /** A process of its own, so that only the caller is measured here. */
 async function startServer() {
 	const file = fileURLToPath(new URL("serve.ts", import.meta.url));
-	const words = [file, "--quiet", "--amqp-url", options.amqpUrl, "--queue", queue, "--kind", "transient"];
-	const child = spawn(process.execPath, [...words, "--prefetch", String(concurrency)], {
-		stdio: ["ignore", "pipe", "inherit"],
-	});
+	const words = ["--quiet", "--amqp-url", options.amqpUrl, "--queue", queue, "--kind", "transient"];
+	const [program, ...rest] = selfCommand(file, [...words, "--prefetch", String(concurrency)]);
+	const child = spawn(program, rest, { stdio: ["ignore", "pipe", "inherit"] });
 	await once(createInterface({ input: child.stdout }), "line");
 	return child;
 }
