@@ -1,9 +1,8 @@
 // The part of GET /metrics that consumers say of themselves: one series a consumer, named by its session.
 import { Counter, Gauge, type Registry } from "prom-client";
-import { BreakerState, type ConsumerFigures, type Quantiles } from "../gen/payrelay/v1/stats_service_pb.ts";
-import { processorNames } from "./payment-view.ts";
+import type { ConsumerFigures, Quantiles } from "../gen/payrelay/v1/stats_service_pb.ts";
+import { breakerWords, processorWords } from "../rpc/words.ts";
 
-const breakerStates = { closed: BreakerState.CLOSED, open: BreakerState.OPEN, probing: BreakerState.PROBING };
 const ends = ["settled", "unsettled", "refused", "released", "fenced", "failed", "abandoned"] as const;
 
 /** Each call shows these consumers and no others. */
@@ -40,12 +39,12 @@ export function createConsumerMetrics(registry: Registry): (consumers: readonly 
 			for (const end of ends) ended.inc({ session, end }, Number(one.ends?.[end] ?? 0n));
 			showQuantiles((quantile, seconds) => toCommit.set({ session, quantile }, seconds), one.answerToCommit);
 			for (const site of one.sites) {
-				const processor = processorNames[site.processor];
+				const processor = processorWords.word(site.processor);
 				if (processor === undefined) continue;
 				inFlight.set({ session, processor }, site.inFlight);
 				limit.set({ session, processor }, site.limit);
 				showQuantiles((quantile, seconds) => charge.set({ session, processor, quantile }, seconds), site.charge);
-				for (const [state, code] of Object.entries(breakerStates))
+				for (const [state, code] of Object.entries(breakerWords.code))
 					breaker.set({ session, processor, state }, site.breaker === code ? 1 : 0);
 			}
 		}

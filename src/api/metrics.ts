@@ -1,9 +1,9 @@
 // GET /metrics: this process's own counters, and the deployment's figures, which the cache is asked for at each scrape.
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
 import type { FiguresResponse } from "../gen/payrelay/v1/stats_service_pb.ts";
+import { processorWords } from "../rpc/words.ts";
 import { createBrokerMetrics } from "./broker-metrics.ts";
 import { createConsumerMetrics } from "./consumer-metrics.ts";
-import { processorNames } from "./payment-view.ts";
 
 export interface ApiMetrics {
 	readonly contentType: string;
@@ -129,7 +129,7 @@ function createFigures(registry: Registry): (figures: FiguresResponse) => void {
 		retries(figures.retries);
 		commits(figures.commits);
 		for (const one of figures.processors) {
-			const processor = processorNames[one.processor];
+			const processor = processorWords.word(one.processor);
 			if (processor === undefined) continue;
 			inFlight.set({ processor }, one.inFlight);
 			inFlightMax.set({ processor }, one.inFlightMax);

@@ -1,36 +1,9 @@
 // A payment as GET /payments/{id} shows it.
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
-import { PaymentState, Processor } from "../gen/payrelay/v1/payment_pb.ts";
-import { AttemptState, Decision, type Payment } from "../gen/payrelay/v1/stats_service_pb.ts";
+import type { Payment } from "../gen/payrelay/v1/stats_service_pb.ts";
 import { formatInstant } from "../payment/instant.ts";
 import { jsonAmount } from "../payment/json.ts";
-
-const stateNames: Readonly<Record<number, string>> = {
-	[PaymentState.ACCEPTED]: "accepted",
-	[PaymentState.IN_FLIGHT]: "in_flight",
-	[PaymentState.IN_DOUBT]: "in_doubt",
-	[PaymentState.PARKED]: "parked",
-	[PaymentState.SETTLED]: "settled",
-	[PaymentState.GIVEN_UP]: "given_up",
-};
-
-const attemptStateNames: Readonly<Record<number, string>> = {
-	[AttemptState.OPEN]: "open",
-	[AttemptState.NOT_CHARGED]: "not_charged",
-	[AttemptState.UNKNOWN]: "unknown",
-	[AttemptState.CHARGED]: "charged",
-};
-
-export const decisionNames: Readonly<Record<number, string>> = {
-	[Decision.SETTLE]: "settle",
-	[Decision.RETRY]: "retry",
-	[Decision.GIVE_UP]: "give_up",
-};
-
-export const processorNames: Readonly<Record<number, string>> = {
-	[Processor.DEFAULT]: "default",
-	[Processor.FALLBACK]: "fallback",
-};
+import { attemptStateWords, decisionWords, paymentStateWords, processorWords } from "../rpc/words.ts";
 
 /**
  * For `JSON.stringify`. `processor` and `requestedAt` are the charge's once there is one, else the pin's: the only
@@ -43,9 +16,9 @@ export function viewPayment(payment: Payment): Record<string, unknown> {
 	return {
 		correlationId: payment.id,
 		amount: jsonAmount(payment.amountCents),
-		state: stateNames[payment.state],
+		state: paymentStateWords.word(payment.state),
 		acceptedAt: moment(payment.acceptedAt),
-		processor: bound && processorNames[bound.processor],
+		processor: bound && processorWords.word(bound.processor),
 		requestedAt: bound && formatInstant(Number(bound.requestedAtUs)),
 		chargedAmount: charge && jsonAmount(charge.amountCents),
 		settledAt: moment(payment.settledAt),
@@ -53,12 +26,12 @@ export function viewPayment(payment: Payment): Record<string, unknown> {
 		attempts: payment.attempts,
 		attemptLog: payment.attemptLog.map((attempt) => ({
 			token: String(attempt.token),
-			processor: processorNames[attempt.processor],
+			processor: processorWords.word(attempt.processor),
 			requestedAt: moment(attempt.requestedAt),
-			state: attemptStateNames[attempt.state],
+			state: attemptStateWords.word(attempt.state),
 		})),
 		resolution: resolution && {
-			decision: decisionNames[resolution.decision],
+			decision: decisionWords.word(resolution.decision),
 			who: resolution.who,
 			why: resolution.why,
 			at: moment(resolution.at),

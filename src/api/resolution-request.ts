@@ -1,10 +1,11 @@
 // The body of POST /payments/{id}/resolution: what a person decided on a parked payment, who, and why.
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import { type ChargeSchema, Processor } from "../gen/payrelay/v1/payment_pb.ts";
+import type { ChargeSchema, Processor } from "../gen/payrelay/v1/payment_pb.ts";
 import { Decision, type ResolveParkedRequestSchema } from "../gen/payrelay/v1/stats_service_pb.ts";
 import { parseAmount } from "../payment/amount.ts";
 import { parseInstant } from "../payment/instant.ts";
 import { amountSource, isObject, parseJsonObject } from "../payment/json.ts";
+import { decisionWords, processorWords } from "../rpc/words.ts";
 import { amountRule } from "./payment-request.ts";
 import type { FieldError, Problem } from "./problem.ts";
 
@@ -13,15 +14,8 @@ export const resolutionBodyMaxBytes = 16 * 1024;
 const whoMax = 200;
 const whyMax = 1000;
 
-const decisions: ReadonlyMap<unknown, Decision> = new Map([
-	["settle", Decision.SETTLE],
-	["retry", Decision.RETRY],
-	["give_up", Decision.GIVE_UP],
-]);
-const processors: ReadonlyMap<unknown, Processor> = new Map([
-	["default", Processor.DEFAULT],
-	["fallback", Processor.FALLBACK],
-]);
+const decisions = new Map<unknown, Decision>(Object.entries(decisionWords.code));
+const processors = new Map<unknown, Processor>(Object.entries(processorWords.code));
 
 type ResolutionRequest = Omit<MessageInitShape<typeof ResolveParkedRequestSchema>, "$typeName" | "id">;
 

@@ -4,81 +4,25 @@
 // which the protobuf runtime takes as they are instead of copying them field by field.
 import { create } from "@bufbuild/protobuf";
 import { type Timestamp, TimestampSchema } from "@bufbuild/protobuf/wkt";
-import * as pb from "../gen/payrelay/v1/payment_pb.ts";
-import * as queue from "../gen/payrelay/v1/queue_service_pb.ts";
-import * as stats from "../gen/payrelay/v1/stats_service_pb.ts";
+import type * as pb from "../gen/payrelay/v1/payment_pb.ts";
+import type * as queue from "../gen/payrelay/v1/queue_service_pb.ts";
+import type * as stats from "../gen/payrelay/v1/stats_service_pb.ts";
 import { instantMaxUs } from "../payment/instant.ts";
-import type { Attempt, AttemptResult, Charge, Pin, Resolution } from "../payment/life.ts";
-import { type Processor, processors } from "../payment/payment.ts";
+import type { Attempt, Charge, Pin, Resolution } from "../payment/life.ts";
+import { processors } from "../payment/payment.ts";
+import {
+	attemptResultWords,
+	attemptStateWords,
+	decisionWords,
+	paymentStateWords,
+	pinWords,
+	processorWords,
+} from "../rpc/words.ts";
 import type { BrokerView } from "./broker-view.ts";
 import type * as store from "./store/store.ts";
 
 /** A UUID in the one form that the relay uses; services fold it, as the processors' own key ignores case. */
 export const foldId = (id: string): string => id.toLowerCase();
-
-export const processorToProto: Readonly<Record<Processor, pb.Processor>> = {
-	default: pb.Processor.DEFAULT,
-	fallback: pb.Processor.FALLBACK,
-};
-
-export const processorFromProto = (processor: pb.Processor): Processor =>
-	processor === pb.Processor.FALLBACK ? "fallback" : "default";
-
-export const enqueueOutcome: Readonly<Record<store.EnqueueOutcome, queue.EnqueueOutcome>> = {
-	accepted: queue.EnqueueOutcome.ACCEPTED,
-	repeated: queue.EnqueueOutcome.REPEATED,
-	conflict: queue.EnqueueOutcome.CONFLICT,
-	full: queue.EnqueueOutcome.FULL,
-};
-
-const pinOutcome: Readonly<Record<store.PinOutcome["outcome"], queue.PinOutcome>> = {
-	pinned: queue.PinOutcome.PINNED,
-	fenced: queue.PinOutcome.FENCED,
-	pinned_elsewhere: queue.PinOutcome.PINNED_ELSEWHERE,
-	no_slot: queue.PinOutcome.NO_SLOT,
-	purging: queue.PinOutcome.PURGING,
-};
-
-export const releaseOutcome: Readonly<Record<store.ReleaseOutcome, queue.ReleaseOutcome>> = {
-	released: queue.ReleaseOutcome.RELEASED,
-	fenced: queue.ReleaseOutcome.FENCED,
-};
-
-export const settleOutcome: Readonly<Record<store.SettleOutcome, stats.SettleOutcome>> = {
-	settled: stats.SettleOutcome.SETTLED,
-	repeated: stats.SettleOutcome.REPEATED,
-	stale: stats.SettleOutcome.STALE,
-	refused: stats.SettleOutcome.REFUSED,
-};
-
-const attemptResults: readonly AttemptResult[] = ["unknown", "none", "not_charged", "unknown", "unasked"];
-
-const paymentState: Readonly<Record<store.PaymentView["state"], pb.PaymentState>> = {
-	accepted: pb.PaymentState.ACCEPTED,
-	in_flight: pb.PaymentState.IN_FLIGHT,
-	in_doubt: pb.PaymentState.IN_DOUBT,
-	parked: pb.PaymentState.PARKED,
-	settled: pb.PaymentState.SETTLED,
-	given_up: pb.PaymentState.GIVEN_UP,
-};
-
-const attemptState: Readonly<Record<Attempt["state"], stats.AttemptState>> = {
-	open: stats.AttemptState.OPEN,
-	not_charged: stats.AttemptState.NOT_CHARGED,
-	unknown: stats.AttemptState.UNKNOWN,
-	charged: stats.AttemptState.CHARGED,
-};
-
-const decisionToProto: Readonly<Record<Resolution["decision"], stats.Decision>> = {
-	settle: stats.Decision.SETTLE,
-	retry: stats.Decision.RETRY,
-	give_up: stats.Decision.GIVE_UP,
-};
-
-export function decisionFromProto(decision: stats.Decision): Resolution["decision"] {
-	if (decision === stats.Decision.SETTLE) return "settle";
-	return decision === stats.Decision.RETRY ? "retry" : "give_up";
-}
 
 export const newPayment = (request: queue.EnqueueRequest): store.NewPayment => ({
 	id: foldId(request.id),
@@ -95,12 +39,12 @@ export const pinRequest = (request: queue.PinRequest): store.PinRequest => ({
 	id: foldId(request.id),
 	token: Number(request.token),
 	epoch: Number(request.epoch),
-	processor: processorFromProto(request.processor),
+	processor: processorWords.known(request.processor),
 });
 
 export const pinResponse = (result: store.PinOutcome): queue.PinResponse => ({
 	$typeName: "payrelay.v1.PinResponse",
-	outcome: pinOutcome[result.outcome],
+	outcome: pinWords.code[result.outcome],
 	requestedAtUs: result.outcome === "pinned" ? BigInt(result.requestedAtUs) : 0n,
 });
 
@@ -109,7 +53,7 @@ export const release = (request: queue.ReleaseRequest): store.Release => ({
 	id: foldId(request.id),
 	token: Number(request.token),
 	epoch: Number(request.epoch),
-	result: attemptResults[request.result] ?? "unknown",
+	result: attemptResultWords.word(request.result) ?? "unknown",
 });
 
 export const settlement = (request: stats.Settlement): store.Settlement => ({
@@ -119,21 +63,21 @@ export const settlement = (request: stats.Settlement): store.Settlement => ({
 });
 
 export const chargeFromProto = (charge: pb.Charge): Charge => ({
-	processor: processorFromProto(charge.processor),
+	processor: processorWords.known(charge.processor),
 	amountCents: charge.amountCents,
 	requestedAtUs: Math.min(Number(charge.requestedAtUs), instantMaxUs),
 });
 
 const chargeToProto = (charge: Charge): pb.Charge => ({
 	$typeName: "payrelay.v1.Charge",
-	processor: processorToProto[charge.processor],
+	processor: processorWords.code[charge.processor],
 	amountCents: charge.amountCents,
 	requestedAtUs: BigInt(charge.requestedAtUs),
 });
 
 const pinToProto = (pin: Pin): pb.Pin => ({
 	$typeName: "payrelay.v1.Pin",
-	processor: processorToProto[pin.processor],
+	processor: processorWords.code[pin.processor],
 	requestedAtUs: BigInt(pin.requestedAtUs),
 });
 
@@ -172,7 +116,7 @@ export function paymentToProto(payment: store.PaymentView): stats.Payment {
 		$typeName: "payrelay.v1.Payment",
 		id: payment.id,
 		amountCents: payment.amountCents,
-		state: paymentState[payment.state],
+		state: paymentStateWords.code[payment.state],
 		acceptedAt: timestampFromUs(payment.acceptedAtUs),
 		attempts: payment.attempts,
 		attemptLog: payment.attemptLog.map(attemptToProto),
@@ -187,14 +131,14 @@ export function paymentToProto(payment: store.PaymentView): stats.Payment {
 const attemptToProto = (attempt: Attempt): stats.Attempt => ({
 	$typeName: "payrelay.v1.Attempt",
 	token: BigInt(attempt.token),
-	processor: processorToProto[attempt.processor],
+	processor: processorWords.code[attempt.processor],
 	requestedAt: timestampFromUs(attempt.requestedAtUs),
-	state: attemptState[attempt.state],
+	state: attemptStateWords.code[attempt.state],
 });
 
 const resolutionToProto = (resolution: Resolution): stats.Resolution => ({
 	$typeName: "payrelay.v1.Resolution",
-	decision: decisionToProto[resolution.decision],
+	decision: decisionWords.code[resolution.decision],
 	who: resolution.who,
 	why: resolution.why,
 	at: timestampFromUs(resolution.atUs),
@@ -202,7 +146,7 @@ const resolutionToProto = (resolution: Resolution): stats.Resolution => ({
 
 export const healthToProto = (health: store.Health): stats.ProcessorHealth => ({
 	$typeName: "payrelay.v1.ProcessorHealth",
-	processor: processorToProto[health.processor],
+	processor: processorWords.code[health.processor],
 	reachable: health.reachable,
 	failing: health.failing,
 	minResponseMs: health.minResponseMs,
@@ -210,20 +154,20 @@ export const healthToProto = (health: store.Health): stats.ProcessorHealth => ({
 });
 
 export const healthFromProto = (health: stats.ProcessorHealth): store.Health => ({
-	processor: processorFromProto(health.processor),
+	processor: processorWords.known(health.processor),
 	reachable: health.reachable,
 	failing: health.failing,
 	minResponseMs: health.minResponseMs,
 	atUs: Math.min(Number(health.atUs), instantMaxUs),
 });
 
-/** `consumers` and `inFlightMax` are the service's own; the rest is the store's. */
 export function brokerToProto({ queues, counters }: BrokerView): stats.BrokerFigures {
 	const counts = (named: Readonly<Record<string, number>>) =>
 		Object.fromEntries(Object.entries(named).map(([name, count]) => [name, BigInt(count)]));
 	return { $typeName: "payrelay.v1.BrokerFigures", queues: counts(queues), counters: counts(counters) };
 }
 
+/** What is in `own` is the service's; the rest is the store's. */
 export function figuresToProto(
 	figures: store.Figures,
 	health: readonly store.Health[],
@@ -258,7 +202,7 @@ export function figuresToProto(
 			const answer = health.find((one) => one.processor === processor);
 			return {
 				$typeName: "payrelay.v1.ProcessorFigures",
-				processor: processorToProto[processor],
+				processor: processorWords.code[processor],
 				inFlight: figures.inFlight[processor],
 				inFlightMax: own.inFlightMax,
 				...(answer && { health: healthToProto(answer) }),

@@ -3,7 +3,8 @@
 import type { ConnectError, ServiceImpl } from "@connectrpc/connect";
 import type { ProcessorService } from "../gen/payrelay/v1/processor_service_pb.ts";
 import type { Processor } from "../payment/payment.ts";
-import { healthFromProto, healthToProto, processorFromProto } from "./convert.ts";
+import { processorWords } from "../rpc/words.ts";
+import { healthFromProto, healthToProto } from "./convert.ts";
 import type { Reports } from "./reports.ts";
 import type { Health, Store } from "./store/store.ts";
 import { createWatchers } from "./watchers.ts";
@@ -23,7 +24,7 @@ export function createProcessorService(store: Store, reports: Pick<Reports, "add
 	const reported = new Map<Processor, Health>();
 
 	const service: ServiceImpl<typeof ProcessorService> = {
-		claimHealthPoll: ({ processor }) => store.claimPoll(processorFromProto(processor)),
+		claimHealthPoll: ({ processor }) => store.claimPoll(processorWords.known(processor)),
 
 		async reportHealth({ health }) {
 			const answer = healthFromProto(health!);

@@ -13,17 +13,9 @@ import {
 } from "../gen/payrelay/v1/queue_service_pb.ts";
 import { enqueueBatches, pinBatches, releaseBatches } from "../rpc/batch-methods.ts";
 import { serveBatches } from "../rpc/batch-server.ts";
+import { enqueueWords, releaseWords } from "../rpc/words.ts";
 import type { Absentees } from "./absentees.ts";
-import {
-	enqueueOutcome,
-	jobToProto,
-	leaseKey,
-	newPayment,
-	pinRequest,
-	pinResponse,
-	release,
-	releaseOutcome,
-} from "./convert.ts";
+import { jobToProto, leaseKey, newPayment, pinRequest, pinResponse, release } from "./convert.ts";
 import type { Delivery, Dispatcher } from "./dispatch.ts";
 import type { Job, Store } from "./store/store.ts";
 
@@ -45,7 +37,7 @@ export function createQueueService(options: QueueOptions): ServiceImpl<typeof Qu
 
 	async function enqueue(requests: readonly EnqueueRequest[]): Promise<EnqueueOutcome[]> {
 		const outcomes = await store.enqueue(requests.map(newPayment));
-		return outcomes.map((outcome) => enqueueOutcome[outcome]);
+		return outcomes.map((outcome) => enqueueWords.code[outcome]);
 	}
 
 	async function pin(requests: readonly PinRequest[]): Promise<PinResponse[]> {
@@ -53,7 +45,7 @@ export function createQueueService(options: QueueOptions): ServiceImpl<typeof Qu
 	}
 
 	async function giveBack(requests: readonly ReleaseRequest[]): Promise<ReleaseOutcome[]> {
-		return (await store.release(requests.map(release))).map((outcome) => releaseOutcome[outcome]);
+		return (await store.release(requests.map(release))).map((outcome) => releaseWords.code[outcome]);
 	}
 
 	function delivery(given: Delivery): DequeueBatchResponse {

@@ -4,16 +4,15 @@ import type { Clock } from "../clock.ts";
 import type { FiguresResponse, Settlement, SettleOutcome, StatsService } from "../gen/payrelay/v1/stats_service_pb.ts";
 import { settleBatches } from "../rpc/batch-methods.ts";
 import { serveBatches } from "../rpc/batch-server.ts";
+import { decisionWords, settleWords } from "../rpc/words.ts";
 import type { BrokerView } from "./broker-view.ts";
 import {
 	brokerToProto,
 	chargeFromProto,
-	decisionFromProto,
 	figuresToProto,
 	foldId,
 	paymentToProto,
 	settlement,
-	settleOutcome,
 	timestampToUs,
 	totalsToProto,
 } from "./convert.ts";
@@ -53,7 +52,7 @@ export function createStatsService(options: StatsOptions): StatsPart {
 
 	async function settle(settlements: readonly Settlement[]): Promise<SettleOutcome[]> {
 		const outcomes = await store.settle(settlements.map(settlement));
-		return outcomes.map((outcome) => settleOutcome[outcome]);
+		return outcomes.map((outcome) => settleWords.code[outcome]);
 	}
 
 	async function figures(): Promise<FiguresResponse> {
@@ -91,7 +90,7 @@ export function createStatsService(options: StatsOptions): StatsPart {
 		},
 
 		async resolveParked({ id, decision, who, why, charge }) {
-			const resolution = { decision: decisionFromProto(decision), who, why, atUs: Math.floor(clock.now() * 1000) };
+			const resolution = { decision: decisionWords.known(decision), who, why, atUs: Math.floor(clock.now() * 1000) };
 			const resolved = await store.resolve(foldId(id), resolution, charge && chargeFromProto(charge));
 			switch (resolved.outcome) {
 				case "resolved":

@@ -3,8 +3,8 @@ import { type Client, Code, ConnectError } from "@connectrpc/connect";
 import type { Clock } from "../clock.ts";
 import type { ProcessorService } from "../gen/payrelay/v1/processor_service_pb.ts";
 import { type Processor, processors } from "../payment/payment.ts";
+import { processorWords } from "../rpc/words.ts";
 import { type Backoff, backoffMs } from "./backoff.ts";
-import { processorFromProto, processorToProto } from "./convert.ts";
 import type { Gateway, HealthAnswer } from "./ports.ts";
 
 export type HealthClient = Pick<Client<typeof ProcessorService>, "claimHealthPoll" | "reportHealth" | "watchHealth">;
@@ -39,7 +39,7 @@ export async function watchHealth(options: HealthOptions, signal: AbortSignal): 
 async function poll(processor: Processor, options: HealthOptions, signal: AbortSignal): Promise<void> {
 	const { client, gateway, clock, random, onHealth } = options;
 	await persist(options, signal, async () => {
-		const named = processorToProto[processor];
+		const named = processorWords.code[processor];
 		const { granted, nextMs } = await client.claimHealthPoll({ processor: named }, { signal, timeoutMs: callMs });
 		const claimedAtMs = clock.monotonic();
 		if (granted) {
@@ -61,7 +61,7 @@ async function follow({ client, clock, onHealth, ...options }: HealthOptions, si
 			if (!health) continue;
 			const { reachable, failing, minResponseMs, atUs } = health;
 			const ageMs = Math.max(0, clock.now() - Number(atUs) / 1000);
-			onHealth(processorFromProto(health.processor), { reachable, failing, minResponseMs }, ageMs);
+			onHealth(processorWords.known(health.processor), { reachable, failing, minResponseMs }, ageMs);
 		}
 		throw new ConnectError("the service ended the stream", Code.Unavailable);
 	});

@@ -3,14 +3,8 @@ import { Code, ConnectError, type Transport } from "@connectrpc/connect";
 import type { Clock } from "../clock.ts";
 import { createBatchClient } from "../rpc/batch-client.ts";
 import { pinBatches, releaseBatches, settleBatches } from "../rpc/batch-methods.ts";
-import {
-	pinFromResponse,
-	pinToProto,
-	releaseFromProto,
-	releaseToProto,
-	settleFromProto,
-	settlementToProto,
-} from "./convert.ts";
+import { releaseWords, settleWords } from "../rpc/words.ts";
+import { pinFromResponse, pinToProto, releaseToProto, settlementToProto } from "./convert.ts";
 import { NoAnswer, type Queue } from "./ports.ts";
 
 export interface ConnectedQueue {
@@ -52,8 +46,8 @@ export function connectQueue(
 	return {
 		queue: {
 			pin: (job, processor, signal) => answer(pins.call(pinToProto(job, processor), { signal }), pinFromResponse),
-			release: (job, result) => answer(releases.call(releaseToProto(job, result)), releaseFromProto),
-			settle: (job, charge, proof) => answer(settles.call(settlementToProto(job, charge, proof)), settleFromProto),
+			release: (job, result) => answer(releases.call(releaseToProto(job, result)), releaseWords.known),
+			settle: (job, charge, proof) => answer(settles.call(settlementToProto(job, charge, proof)), settleWords.known),
 		},
 		async close(graceMs) {
 			await Promise.all([pins.close(graceMs), releases.close(graceMs), settles.close(graceMs)]);
