@@ -77,8 +77,9 @@ function setup(bounds: Partial<PublisherBounds> = {}) {
 			const { requestedAtUs } = pinned;
 			const charge = { processor: "default", amountCents: 1n, requestedAtUs } as const;
 			expect(job?.id).toBe(idOf(n));
-			await store.settle([{ id: idOf(n), epoch: 1, charge }]);
-			await clock.settle();
+			const settled = store.settle([{ id: idOf(n), epoch: 1, charge }]);
+			await clock.advance(0);
+			expect(await settled).toEqual(["settled"]);
 		},
 		async confirmAll(): Promise<void> {
 			for (const { confirm } of sent) confirm();

@@ -1,9 +1,13 @@
 // The query back over HTTP, against a server that answers as a test says.
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
+import fc from "fast-check";
 import { expect, onTestFinished, test } from "vitest";
+import { viewPayment } from "../../src/api/payment-view.ts";
+import { paymentToProto } from "../../src/cache/convert.ts";
 import { queryPayment } from "../../src/events/query.ts";
-import { idOf, startUs } from "../cache/store/payments.ts";
+import type { Payment } from "../../src/payment/life.ts";
+import { anyLife, idOf, startUs } from "../cache/store/payments.ts";
 
 const never = new AbortController().signal;
 const view = `{"correlationId":"${idOf(1)}","amount":90071992547409.93,"state":"settled",
@@ -38,6 +42,26 @@ test("a payment is read with its exact amounts", async () => {
 		flagged: true,
 	});
 	expect(asked).toEqual([`GET /payments/${idOf(1)}`]);
+});
+
+test("what the api shows of a payment, wherever that is in its life, is understood", async () => {
+	const answer = { status: 200, body: "" };
+	const { url } = await server(answer);
+	await fc.assert(
+		fc.asyncProperty(anyLife, async (live) => {
+			const payment = live(idOf(1)).at(-1) as Payment;
+			answer.body = JSON.stringify(viewPayment(paymentToProto(payment)));
+			const { id, amountCents, state, acceptedAtUs, charge, pin, settledAtUs, flagged } = payment;
+			const bound = charge ?? pin;
+			expect(await queryPayment(url)(id, never)).toEqual({
+				...{ id, amountCents, state, acceptedAtUs, flagged },
+				...(bound && { processor: bound.processor, requestedAtUs: bound.requestedAtUs }),
+				...(charge && { chargedCents: charge.amountCents }),
+				...(settledAtUs !== undefined && { settledAtUs: Math.floor(settledAtUs) }),
+			});
+		}),
+		{ numRuns: 40 },
+	);
 });
 
 test("a payment that is not known is undefined", async () => {
