@@ -72,7 +72,9 @@ function setup(bounds: Partial<PublisherBounds> = {}) {
 		},
 		async charge(n: number): Promise<void> {
 			const [job] = await store.lease("a", "fresh", 1);
-			const [pinned] = await store.pin([{ ...job!, processor: "default" }]);
+			const pinning = store.pin([{ ...job!, processor: "default" }]);
+			await clock.advance(0);
+			const [pinned] = await pinning;
 			if (pinned?.outcome !== "pinned") throw new Error("not pinned");
 			const { requestedAtUs } = pinned;
 			const charge = { processor: "default", amountCents: 1n, requestedAtUs } as const;
