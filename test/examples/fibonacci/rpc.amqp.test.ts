@@ -1,7 +1,9 @@
 // What a caller of the tutorial's server may rely on when replies are odd, requests recur, or nobody is there.
 import { describe, expect, test } from "vitest";
+import { connectBroker } from "../../../examples/fibonacci/broker.ts";
+import { serveFibonacci } from "../../../examples/fibonacci/server.ts";
 import { PublishError } from "../../../src/amqp/message.ts";
-import { brokerInstalled } from "../../amqp/broker.ts";
+import { brokerInstalled, sharedBrokerUrl } from "../../amqp/broker.ts";
 import { ownQueue, rawChannel, startClient, startServer } from "./lab.ts";
 
 /** Answers as `replies` say, of each of which the correlation id is "own", none, or the text. */
@@ -52,6 +54,29 @@ describe.skipIf(!brokerInstalled)("calls by the tutorial's manner", () => {
 		expect(server.counters.worked).toBe(1);
 	});
 
+	test("a request in the hands of a server that goes is answered by another", async () => {
+		const queue = ownQueue();
+		const taken = Promise.withResolvers<void>();
+		const connection = await connectBroker(sharedBrokerUrl(), "test server that goes");
+		const goes = serveFibonacci({
+			connection,
+			queue,
+			work() {
+				taken.resolve();
+				return new Promise(() => {});
+			},
+			onFault() {},
+		});
+		await goes.ready();
+		const client = await startClient({ queue });
+		const answer = client.call(10);
+		await taken.promise;
+		const stays = await startServer({ queue });
+		await connection.close();
+		expect(await answer).toBe(55n);
+		expect(stays.counters.worked).toBe(1);
+	});
+
 	test("a request that recurs has one effect and the same answer", async () => {
 		const queue = ownQueue();
 		const server = await startServer({ queue, prefetch: 4 });
@@ -75,7 +100,7 @@ describe.skipIf(!brokerInstalled)("calls by the tutorial's manner", () => {
 		await channel.consume(replyTo, (reply) => void ids.push(reply!.properties.correlationId), { noAck: true });
 		for (let i = 0; i < 2; i++) channel.sendToQueue(queue, Buffer.from("12"), { replyTo, correlationId: "once" });
 		await expect.poll(() => ids).toEqual(["once", "once"]);
-		expect(server.counters).toMatchObject({ worked: 1, recurred: 1, answered: 2 });
+		await expect.poll(() => server.counters).toMatchObject({ worked: 1, recurred: 1, answered: 2 });
 	});
 
 	test("requests that name no queue, or one that is none of a caller's, are counted and answered to nobody", async () => {
@@ -89,7 +114,7 @@ describe.skipIf(!brokerInstalled)("calls by the tutorial's manner", () => {
 		channel.sendToQueue(queue, Buffer.from("1"), { replyTo: "amq.gen-gone", correlationId: "1" });
 		const client = await startClient({ queue });
 		expect(await client.call(9)).toBe(34n);
-		expect(server.counters).toMatchObject({ unanswerable: 2, undelivered: 1, answered: 1 });
+		await expect.poll(() => server.counters).toMatchObject({ unanswerable: 2, undelivered: 1, answered: 1 });
 		expect((await channel.checkQueue(forged)).messageCount).toBe(0);
 	});
 

@@ -27,6 +27,7 @@ async function startLab() {
 				return {
 					session,
 					async ready() {},
+					room: () => undefined,
 					async close() {},
 					publish({ body }) {
 						events.push(`reply ${new TextDecoder().decode(body)}`);

@@ -48,6 +48,6 @@ describe.skipIf(!brokerInstalled)("competing servers", () => {
 		);
 		expect(Math.abs(unlimited.fast - unlimited.slow)).toBeLessThanOrEqual(4);
 		expect(one.fast + one.slow).toBe(calls);
-		expect(one.fast).toBeGreaterThan(3 * one.slow);
+		expect(one.fast).toBeGreaterThan(70);
 	});
 });
