@@ -1,7 +1,9 @@
 // A channel that is there again after every loss: it declares and consumes anew, and publishes with confirms.
 import type { ChannelModel, ConfirmChannel, ConsumeMessage } from "amqplib";
+import type { Clock } from "../clock.ts";
 import type { AmqpCounters } from "./counters.ts";
-import { type Delivery, type Publication, PublishError, type PublishFailure } from "./message.ts";
+import { type Delivery, type Publication, PublishError, type PublishFailure, propertiesBytes } from "./message.ts";
+import { within } from "./within.ts";
 
 export interface ChannelOptions {
 	/** Deliveries that may be unacknowledged on each consumer: the concurrency of those who handle them, never unlimited. */
@@ -17,13 +19,23 @@ export interface ChannelOptions {
 }
 
 export interface ChannelBounds {
-	/** Publications under way at the broker. */
+	/** Publications under way at the broker, and the bytes of their bodies. */
 	readonly unconfirmedMax: number;
-	/** Publications that wait for a channel, or for one of those to be confirmed. */
+	readonly unconfirmedMaxBytes: number;
+	/** Publications that wait for a channel, or for one of those to be confirmed, and the bytes of their bodies. */
 	readonly waitingMax: number;
+	readonly waitingMaxBytes: number;
+	/** How long closing waits for confirms, ms: they never come while the broker takes no messages. */
+	readonly closeMs: number;
 }
 
-export const channelBounds: ChannelBounds = { unconfirmedMax: 1024, waitingMax: 8192 };
+export const channelBounds: ChannelBounds = {
+	unconfirmedMax: 1024,
+	unconfirmedMaxBytes: 16 * 1024 * 1024,
+	waitingMax: 8192,
+	waitingMaxBytes: 64 * 1024 * 1024,
+	closeMs: 1_000,
+};
 
 export type OnDelivery = (delivery: Delivery) => void;
 
@@ -49,6 +61,8 @@ export interface AmqpChannel {
 	readonly session: ChannelSession | undefined;
 	/** Resolves when a session is open. */
 	ready(signal?: AbortSignal): Promise<void>;
+	/** Resolves when all that waits to be published now has been sent; `undefined` when nothing waits. For whoever can wait. */
+	room(signal?: AbortSignal): Promise<void> | undefined;
 	/** Waits for the confirms that are still to come, then closes. */
 	close(): Promise<void>;
 }
@@ -60,37 +74,55 @@ export interface KeptChannel extends AmqpChannel {
 }
 
 interface Waiting {
+	readonly bytes: number;
 	readonly send: () => void;
 	readonly fail: (error: unknown) => void;
 }
 
-/** `reopen` is asked for when the broker has closed this channel alone. */
-export function keepChannel(options: ChannelOptions, counters: AmqpCounters, reopen: () => void): KeptChannel {
-	const { unconfirmedMax, waitingMax } = { ...channelBounds, ...options.bounds };
+/** A frame's own bytes, and those of a header frame before its properties. */
+const headerFrameBytes = 8 + 14;
+
+export interface ChannelPorts {
+	readonly counters: AmqpCounters;
+	readonly clock: Clock;
+	/** Asked for when the channel was lost; does nothing where its connection was. */
+	readonly reopen: () => void;
+}
+
+export function keepChannel(options: ChannelOptions, { counters, clock, reopen }: ChannelPorts): KeptChannel {
+	const bounds = { ...channelBounds, ...options.bounds };
 	const waiting = new Set<Waiting>();
 	const returned = new Map<string, string>();
 	let session: ChannelSession | undefined;
 	/** The connection that the present channel belongs to, from before it is open. */
-	let opening: ChannelModel | undefined;
+	let openOn: ChannelModel | undefined;
+	let frameMaxBytes = Number.POSITIVE_INFINITY;
 	let unconfirmed = 0;
+	let unconfirmedBytes = 0;
+	let waitingBytes = 0;
 	let blocked = false;
 	let closed = false;
 	let quiet = () => {};
 
 	const open = async (model: ChannelModel): Promise<void> => {
-		if (closed || opening === model) return;
-		opening = model;
+		if (closed || openOn === model) return;
+		openOn = model;
+		try {
+			await openSession(model);
+		} catch (error) {
+			if (openOn === model) openOn = undefined;
+			throw error;
+		}
+	};
+
+	async function openSession(model: ChannelModel): Promise<void> {
 		const channel = await model.createConfirmChannel();
 		let cause: Error | undefined;
-		let connectionLost = false;
 		const opened = createSession(channel, counters, (error) => {
 			cause ??= error;
 			channel.close().catch(() => {
 				// It has gone already, and that is what was wanted.
 			});
-		});
-		model.once("close", () => {
-			connectionLost = true;
 		});
 		channel.on("error", (error: Error) => {
 			cause ??= error;
@@ -106,20 +138,20 @@ export function keepChannel(options: ChannelOptions, counters: AmqpCounters, reo
 			});
 		});
 		lost.catch((error: Error) => {
-			if (opening === model) opening = undefined;
 			// One that was never set up is tried again by whoever opened it.
 			if (session !== opened) return;
 			session = undefined;
+			openOn = undefined;
 			returned.clear();
 			options.onLost?.(error);
-			if (closed || connectionLost) return;
-			counters.channelsClosed++;
-			reopen();
+			if (!closed) reopen();
 		});
 		await Promise.race([setUp(channel, opened), lost]);
+		if (closed) return opened.reopen(new Error("closed"));
 		session = opened;
+		frameMaxBytes = frameMaxOf(model);
 		pump();
-	};
+	}
 
 	async function setUp(channel: ConfirmChannel, opened: ChannelSession): Promise<void> {
 		try {
@@ -131,16 +163,73 @@ export function keepChannel(options: ChannelOptions, counters: AmqpCounters, reo
 		}
 	}
 
+	function full(): boolean {
+		return (
+			session === undefined ||
+			blocked ||
+			unconfirmed >= bounds.unconfirmedMax ||
+			unconfirmedBytes >= bounds.unconfirmedMaxBytes
+		);
+	}
+
 	function pump(): void {
 		for (const entry of waiting) {
-			if (session === undefined || blocked || unconfirmed >= unconfirmedMax) return;
-			waiting.delete(entry);
+			if (full()) return;
+			leave(entry);
 			entry.send();
 		}
 	}
 
-	function confirmed(messageId: string, error: Error | null, done: () => void, failed: (error: unknown) => void): void {
+	function leave(entry: Waiting): void {
+		if (waiting.delete(entry)) waitingBytes -= entry.bytes;
+	}
+
+	/** Runs `send` in its turn. */
+	function wait(
+		bytes: number,
+		signal: AbortSignal | undefined,
+		send: () => void,
+		reject: (error: unknown) => void,
+	): void {
+		if (signal?.aborted) {
+			reject(signal.reason);
+			return;
+		}
+		const give = () => {
+			leave(entry);
+			reject(signal?.reason);
+		};
+		const entry: Waiting = {
+			bytes,
+			send() {
+				signal?.removeEventListener("abort", give);
+				send();
+			},
+			fail(error) {
+				signal?.removeEventListener("abort", give);
+				reject(error);
+			},
+		};
+		signal?.addEventListener("abort", give, { once: true });
+		waiting.add(entry);
+		waitingBytes += bytes;
+	}
+
+	function turn(signal: AbortSignal | undefined): Promise<void> {
+		return new Promise((resolve, reject) => {
+			if (closed) reject(closedError());
+			else wait(0, signal, resolve, reject);
+		});
+	}
+
+	function confirmed(
+		{ messageId, body }: Publication,
+		error: Error | null,
+		done: () => void,
+		failed: (error: unknown) => void,
+	): void {
 		unconfirmed--;
+		unconfirmedBytes -= body.byteLength;
 		const why = returned.get(messageId);
 		if (why !== undefined) returned.delete(messageId);
 		if (error === null && why === undefined) {
@@ -167,19 +256,26 @@ export function keepChannel(options: ChannelOptions, counters: AmqpCounters, reo
 
 	function send(publication: Publication, done: () => void, failed: (error: unknown) => void): void {
 		const { exchange, routingKey, body, messageId, properties } = publication;
+		const headerBytes = headerFrameBytes + propertiesBytes(properties) + messageId.length;
+		// The broker would close the connection, and all that goes over it would suffer.
+		if (headerBytes > frameMaxBytes) {
+			failed(new PublishError("unwritable", `${headerBytes} bytes of properties do not fit a frame`));
+			return;
+		}
 		try {
 			session!.channel.publish(
 				exchange,
 				routingKey,
 				Buffer.from(body.buffer, body.byteOffset, body.byteLength),
 				{ ...properties, messageId, mandatory: true },
-				(error: Error | null) => confirmed(messageId, error, done, failed),
+				(error: Error | null) => confirmed(publication, error, done, failed),
 			);
 			unconfirmed++;
+			unconfirmedBytes += body.byteLength;
 			counters.published++;
 		} catch (error) {
 			// Properties that cannot be encoded: nothing of it was sent.
-			failed(error);
+			failed(new PublishError("unwritable", (error as Error).message, { cause: error }));
 		}
 	}
 
@@ -194,63 +290,44 @@ export function keepChannel(options: ChannelOptions, counters: AmqpCounters, reo
 		},
 		publish(publication, signal) {
 			return new Promise((resolve, reject) => {
-				if (closed) return reject(new PublishError("crowded", "the channel to the broker is closed"));
+				if (closed) return reject(closedError());
 				if (signal?.aborted) return reject(signal.reason);
-				if (waiting.size === 0 && session !== undefined && !blocked && unconfirmed < unconfirmedMax)
-					return send(publication, resolve, reject);
-				if (waiting.size >= waitingMax)
-					return reject(new PublishError("crowded", `${waitingMax} messages wait to be published`));
-				const leave = () => {
-					waiting.delete(entry);
-					reject(signal?.reason);
-				};
-				const entry: Waiting = {
-					send() {
-						signal?.removeEventListener("abort", leave);
-						send(publication, resolve, reject);
-					},
-					fail(error) {
-						signal?.removeEventListener("abort", leave);
-						reject(error);
-					},
-				};
-				signal?.addEventListener("abort", leave, { once: true });
-				waiting.add(entry);
+				const bytes = publication.body.byteLength;
+				if (waiting.size === 0 && !full()) return send(publication, resolve, reject);
+				if (waiting.size >= bounds.waitingMax || waitingBytes + bytes > bounds.waitingMaxBytes)
+					return reject(new PublishError("crowded", `${waiting.size} messages wait to be published`));
+				wait(bytes, signal, () => send(publication, resolve, reject), reject);
 			});
 		},
-		ready(signal) {
-			if (session !== undefined) return Promise.resolve();
-			return new Promise((resolve, reject) => {
-				const leave = () => {
-					waiting.delete(entry);
-					reject(signal?.reason);
-				};
-				const entry: Waiting = {
-					send() {
-						signal?.removeEventListener("abort", leave);
-						resolve();
-					},
-					fail: reject,
-				};
-				if (signal?.aborted) return reject(signal.reason);
-				signal?.addEventListener("abort", leave, { once: true });
-				waiting.add(entry);
-			});
-		},
+		ready: (signal) => (session === undefined ? turn(signal) : Promise.resolve()),
+		room: (signal) => (waiting.size === 0 && !full() ? undefined : turn(signal)),
 		async close() {
 			if (closed) return;
 			closed = true;
-			for (const entry of waiting) entry.fail(new PublishError("crowded", "the channel to the broker is closed"));
+			for (const entry of waiting) entry.fail(closedError());
 			waiting.clear();
-			if (unconfirmed > 0 && session !== undefined)
-				await new Promise<void>((resolve) => {
-					quiet = resolve;
-				});
-			await session?.channel.close().catch(() => {
+			waitingBytes = 0;
+			const end = async () => {
+				if (unconfirmed > 0 && session !== undefined)
+					await new Promise<void>((resolve) => {
+						quiet = resolve;
+					});
+				await session?.channel.close();
+			};
+			await within(bounds.closeMs, clock, end()).catch(() => {
 				// The connection went first.
 			});
 		},
 	};
+}
+
+function closedError(): PublishError {
+	return new PublishError("crowded", "the channel to the broker is closed");
+}
+
+/** What was agreed with the broker; the library's types do not tell of it. */
+function frameMaxOf(model: ChannelModel): number {
+	return (model.connection as unknown as { readonly frameMax: number }).frameMax;
 }
 
 function createSession(

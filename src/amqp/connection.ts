@@ -1,9 +1,11 @@
 // A connection to the broker that comes back: to the next host, with growing pauses, with all its channels.
+import type { Duplex } from "node:stream";
 import { type ChannelModel, connect as connectTo } from "amqplib";
 import type { Clock } from "../clock.ts";
 import { type AmqpChannel, type ChannelOptions, type KeptChannel, keepChannel } from "./channel.ts";
 import { type AmqpCounters, createAmqpCounters } from "./counters.ts";
 import type { AmqpSettings } from "./settings.ts";
+import { within } from "./within.ts";
 
 export interface AmqpConnection {
 	/** Opens a channel as soon as the broker is there, and again whenever it is lost, until it is closed. */
@@ -44,8 +46,9 @@ export function connectAmqp(
 	const channels = new Set<KeptChannel>();
 	let model: ChannelModel | undefined;
 	let attempts = 0;
+	let blocked = false;
 	let closed = false;
-	let cancelAttempt = () => {};
+	const pauses = new Set<() => void>();
 
 	/** Full jitter over the second half, so that many clients do not come back at the same moment. */
 	function pauseMs(failures: number): number {
@@ -80,24 +83,34 @@ export function connectAmqp(
 		});
 		opened.on("blocked", (reason) => {
 			onFault(new Error(reason), "the broker takes no messages for now");
-			for (const channel of channels) channel.setBlocked(true);
+			setBlocked(true);
 		});
-		opened.on("unblocked", () => {
-			for (const channel of channels) channel.setBlocked(false);
-		});
-		if (closed) return void opened.close();
+		opened.on("unblocked", () => setBlocked(false));
+		if (closed) return destroy(opened);
 		model = opened;
 		if (attempts > 1) counters.reconnects++;
-		for (const channel of channels) {
-			channel.setBlocked(false);
-			openChannel(channel, 0);
-		}
+		setBlocked(false);
+		for (const channel of channels) openChannel(channel, 0);
+	}
+
+	function setBlocked(value: boolean): void {
+		blocked = value;
+		for (const channel of channels) channel.setBlocked(value);
+	}
+
+	function pause(ms: number, task: () => void): void {
+		if (closed) return;
+		const cancel = clock.after(ms, () => {
+			pauses.delete(cancel);
+			task();
+		});
+		pauses.add(cancel);
 	}
 
 	function again(error: Error, what: string): void {
 		if (closed) return;
 		onFault(error, what);
-		cancelAttempt = clock.after(pauseMs(attempts), () => void open());
+		pause(pauseMs(attempts), () => void open());
 	}
 
 	function openChannel(channel: KeptChannel, failures: number): void {
@@ -111,7 +124,7 @@ export function connectAmqp(
 				// Where the connection went, all channels are opened with the next one.
 				if (closed || model !== on) return;
 				onFault(error, "a channel to the broker cannot be set up");
-				clock.after(pauseMs(failures), () => {
+				pause(pauseMs(failures), () => {
 					if (model === on && channels.has(channel)) openChannel(channel, failures + 1);
 				});
 			},
@@ -125,12 +138,22 @@ export function connectAmqp(
 			return model !== undefined;
 		},
 		channel(options) {
-			const channel = keepChannel(options, counters, () => clock.after(pauseMs(0), () => openChannel(channel, 0)));
+			const channel = keepChannel(options, {
+				counters,
+				clock,
+				reopen() {
+					if (model === undefined) return;
+					counters.channelsClosed++;
+					pause(pauseMs(0), () => openChannel(channel, 0));
+				},
+			});
 			channels.add(channel);
+			channel.setBlocked(blocked);
 			openChannel(channel, 0);
 			return {
 				publish: channel.publish,
 				ready: channel.ready,
+				room: channel.room,
 				get session() {
 					return channel.session;
 				},
@@ -143,17 +166,24 @@ export function connectAmqp(
 		async close() {
 			if (closed) return;
 			closed = true;
-			cancelAttempt();
+			for (const cancel of pauses) cancel();
+			pauses.clear();
 			const end = async () => {
 				await Promise.all([...channels].map((channel) => channel.close()));
 				await model?.close();
 			};
-			let cancelCut = () => {};
-			const cut = new Promise<void>((resolve) => {
-				cancelCut = clock.after(bounds.closeMs, resolve);
-			});
-			await Promise.race([end().catch((error) => onFault(error, "closing the connection to the broker failed")), cut]);
-			cancelCut();
+			await within(
+				bounds.closeMs,
+				clock,
+				end().catch((error) => onFault(error, "closing the connection to the broker failed")),
+			);
+			// One that takes no messages does not answer to its closing either.
+			if (model) destroy(model);
 		},
 	};
+}
+
+/** With an error, of which the library hears, and ends its timers. Its types do not tell of the socket. */
+function destroy(model: ChannelModel): void {
+	(model.connection as unknown as { readonly stream: Duplex }).stream.destroy(new Error("closed"));
 }

@@ -16,8 +16,9 @@ export interface Publication {
 /**
  * `unroutable`: no queue took it (it is always mandatory). `refused`: a queue is full, or could not keep it. `lost`: the channel
  * went before the confirm came, so a queue may hold it. `crowded`: too many wait to be published; it was not sent.
+ * `unwritable`: its properties are too large, or no such values can be written; it was not sent.
  */
-export type PublishFailure = "unroutable" | "refused" | "lost" | "crowded";
+export type PublishFailure = "unroutable" | "refused" | "lost" | "crowded" | "unwritable";
 
 export class PublishError extends Error {
 	override readonly name = "PublishError";
@@ -36,4 +37,18 @@ export interface Delivery {
 	ack(): boolean;
 	/** `requeue` false: to the queue's dead-letter exchange. Counts towards the delivery limit. False as with `ack`. */
 	reject(requeue: boolean): boolean;
+}
+
+/** How many bytes properties take in a header frame at most; all but `headers` are short. */
+export function propertiesBytes(properties: Publication["properties"] = {}): number {
+	return fieldBytes(properties);
+}
+
+/** A name's length and type take two bytes, a text's or a table's length four, a number at most eight. */
+function fieldBytes(value: unknown): number {
+	if (typeof value === "string") return 4 + Buffer.byteLength(value);
+	if (typeof value !== "object" || value === null) return 8;
+	let bytes = 4;
+	for (const [name, field] of Object.entries(value)) bytes += 2 + Buffer.byteLength(name) + fieldBytes(field);
+	return bytes;
 }

@@ -18,35 +18,44 @@ export interface Answers {
 	remember(key: string, answer: Promise<Answer>): void;
 }
 
+interface Given {
+	readonly answer: Promise<Answer>;
+	readonly bytes: number;
+}
+
 export function createAnswers({ answersMax, answersMaxBytes }: AmqpRpcBounds): Answers {
-	const known = new Map<string, { readonly answer: Promise<Answer>; bytes: number }>();
+	/** Bounded by the receiver's concurrency. */
+	const underWay = new Map<string, Promise<Answer>>();
+	const given = new Map<string, Given>();
 	let bytes = 0;
 
-	function forget(key: string): void {
-		bytes -= known.get(key)?.bytes ?? 0;
-		known.delete(key);
+	function keep(key: string, answer: Promise<Answer>, size: number): void {
+		given.set(key, { answer, bytes: size });
+		bytes += size;
+		for (const [oldest, { bytes: freed }] of given) {
+			if (given.size <= answersMax && bytes <= answersMaxBytes) break;
+			given.delete(oldest);
+			bytes -= freed;
+		}
 	}
 
 	return {
-		recall: (key) => known.get(key)?.answer,
+		recall: (key) => underWay.get(key) ?? given.get(key)?.answer,
 		remember(key, answer) {
-			const entry = { answer, bytes: 0 };
-			known.set(key, entry);
+			underWay.set(key, answer);
 			answer.then(
-				({ status, body }) => {
-					if (known.get(key) !== entry) return;
-					if (status !== 200) return forget(key);
-					entry.bytes = body.byteLength;
-					bytes += entry.bytes;
-					for (const oldest of known.keys()) {
-						if (known.size <= answersMax && bytes <= answersMaxBytes) break;
-						forget(oldest);
-					}
+				(result) => {
+					underWay.delete(key);
+					if (result.status === 200) keep(key, answer, key.length + answerBytes(result));
 				},
-				() => {
-					if (known.get(key) === entry) known.delete(key);
-				},
+				() => underWay.delete(key),
 			);
 		},
 	};
+}
+
+function answerBytes({ header, trailer, body }: Answer): number {
+	let bytes = body.byteLength;
+	for (const headers of [header, trailer]) for (const [name, value] of headers) bytes += name.length + value.length;
+	return bytes;
 }

@@ -7,7 +7,7 @@ export interface AmqpRpcBounds {
 	readonly unaryMaxMs: number;
 	/** Streams that one process serves at the same time; beyond, RESOURCE_EXHAUSTED. */
 	readonly streamsMax: number;
-	/** Bytes of a stream that may be on their way, in each direction; a single larger message may go alone. */
+	/** Bytes of a stream that may be on their way, in each direction; half of it, where the next message is larger than the rest. */
 	readonly windowBytes: number;
 	/** A unary call that takes longer tells its caller where it is being served, so that it can be cancelled, ms. */
 	readonly acceptAfterMs: number;

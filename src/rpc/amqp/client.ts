@@ -6,15 +6,16 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import type { UniversalClientFn, UniversalClientRequest, UniversalClientResponse } from "@connectrpc/connect/protocol";
 import { errorFromJsonBytes } from "@connectrpc/connect/protocol-connect";
 import type { AmqpConnection } from "../../amqp/connection.ts";
+import { PublishError } from "../../amqp/message.ts";
 import type { Clock } from "../../clock.ts";
 import { type ConnectOptions, type RpcClient, transportOver } from "../carrier.ts";
 import { type AmqpRpcBounds, amqpRpcBounds } from "./bounds.ts";
 import { type AmqpRpcCounters, createAmqpRpcCounters } from "./counters.ts";
-import { type ReceivedFrame, type Request, requestProperties } from "./frame.ts";
+import { headersFit, type ReceivedFrame, type Request, requestProperties } from "./frame.ts";
 import { brokerLost, requestFailure } from "./lost.ts";
 import { openMailbox } from "./mailbox.ts";
 import { requestQueue } from "./names.ts";
-import { requestIdHeader, retryIdempotent } from "./retry.ts";
+import { requestIdHeader, retryIdempotent, timeoutHeader } from "./retry.ts";
 import { createStream } from "./stream.ts";
 
 export interface AmqpRpcClientOptions extends ConnectOptions {
@@ -35,10 +36,10 @@ export interface AmqpRpcClient extends RpcClient {
 /** A call that is open: it takes the frames that name it, and ends. */
 interface Call {
 	receive(frame: ReceivedFrame): void;
-	fail(error: unknown): void;
+	/** `cancel`: and tells whoever serves it. */
+	fail(error: unknown, cancel: boolean): void;
 }
 
-const timeoutHeader = "connect-timeout-ms";
 const streamContentType = "application/connect+";
 
 export function connectAmqpRpc(options: AmqpRpcClientOptions): AmqpRpcClient {
@@ -47,7 +48,6 @@ export function connectAmqpRpc(options: AmqpRpcClientOptions): AmqpRpcClient {
 	const counters = createAmqpRpcCounters();
 	const calls = new Map<string, Call>();
 	const caller = crypto.randomUUID();
-	let numbered = 0;
 
 	const mailbox = openMailbox({
 		connection,
@@ -61,34 +61,34 @@ export function connectAmqpRpc(options: AmqpRpcClientOptions): AmqpRpcClient {
 			else {
 				counters.late++;
 				// Somebody serves a call that is over.
-				if (frame.kind === "accept") tellOver(frame);
+				if (frame.kind === "accept" && frame.from !== undefined) tellOver(frame.from, frame.call);
 			}
 		},
-		onLost: (cause) => failAll(brokerLost(cause)),
+		onLost: (cause) => failAll(brokerLost(cause), false),
 	});
 
-	function tellOver({ from, call }: ReceivedFrame): void {
-		if (from === undefined) return;
-		mailbox.post(from, { kind: "cancel", call }).catch(() => {
+	function tellOver(server: string, call: string): void {
+		mailbox.post(server, { kind: "cancel", call }).catch(() => {
 			// It has gone as well.
 		});
 	}
 
-	function failAll(error: ConnectError): void {
-		for (const call of [...calls.values()]) call.fail(error);
+	function failAll(error: ConnectError, cancel: boolean): void {
+		for (const call of [...calls.values()]) call.fail(error, cancel);
 	}
 
 	/** Publishes the request once the broker is there; the call is known before. */
 	async function publish(request: UniversalClientRequest, call: string, body: Uint8Array, signal: AbortSignal) {
 		const path = new URL(request.url).pathname;
 		const service = path.slice(1, path.lastIndexOf("/"));
-		await mailbox.ready(signal);
 		const timeoutMs = Number(request.header.get(timeoutHeader) ?? Number.NaN);
 		const deadlineMs = Number.isNaN(timeoutMs) ? undefined : clock.now() + timeoutMs;
+		while (mailbox.name === undefined) await mailbox.ready(signal);
+		const leftMs = deadlineMs === undefined ? bounds.unaryMaxMs : deadlineMs - clock.now();
 		const asked: Request = {
 			path,
 			call,
-			replyTo: mailbox.name!,
+			replyTo: mailbox.name,
 			caller,
 			requestId: request.header.get(requestIdHeader) ?? call,
 			header: request.header,
@@ -103,37 +103,37 @@ export function connectAmqpRpc(options: AmqpRpcClientOptions): AmqpRpcClient {
 					routingKey: requestQueue(namespace, service),
 					body,
 					messageId: `request ${call}`,
-					properties: requestProperties(asked, Math.min(timeoutMs || bounds.unaryMaxMs, bounds.unaryMaxMs)),
+					properties: requestProperties(asked, Math.min(leftMs, bounds.unaryMaxMs)),
 				},
 				signal,
 			);
 		} catch (error) {
-			const failure = requestFailure(error, service);
-			if (failure instanceof ConnectError && failure.code === Code.Unavailable) counters.unroutable++;
-			throw failure;
+			if (error instanceof PublishError && error.failure === "unroutable") counters.unroutable++;
+			throw requestFailure(error, service);
 		}
 	}
 
 	function admit(header: Headers): string {
 		if (calls.size >= bounds.callsMax)
 			throw new ConnectError(`${bounds.callsMax} calls are open`, Code.ResourceExhausted);
-		let bytes = 0;
-		for (const [name, value] of header) bytes += name.length + value.length;
-		if (bytes > bounds.headerBytesMax)
-			throw new ConnectError(`more than ${bounds.headerBytesMax} bytes of headers`, Code.ResourceExhausted);
-		return String(++numbered);
+		if (!headersFit(header, bounds)) {
+			const text = `more than ${bounds.headerPairsMax} headers, or ${bounds.headerBytesMax} bytes of them`;
+			throw new ConnectError(text, Code.ResourceExhausted);
+		}
+		// Nobody guesses it, and so nobody answers a call who was not given it.
+		return crypto.randomUUID();
 	}
 
 	async function unary(request: UniversalClientRequest): Promise<UniversalClientResponse> {
 		const id = admit(request.header);
-		const body = await gather(request.body);
 		const over = new AbortController();
 		const answer = Promise.withResolvers<ReceivedFrame>();
 		let server: string | undefined;
-		const abort = () => {
-			answer.reject(request.signal?.reason);
-			if (server !== undefined) tellOver({ kind: "accept", call: id, from: server, body });
+		const end = (error: unknown, cancel: boolean) => {
+			answer.reject(error);
+			if (cancel && server !== undefined) tellOver(server, id);
 		};
+		const abort = () => end(request.signal?.reason, true);
 		const cancelLimit = clock.after(bounds.unaryMaxMs, () =>
 			answer.reject(new ConnectError(`no answer within ${bounds.unaryMaxMs} ms`, Code.DeadlineExceeded)),
 		);
@@ -141,13 +141,16 @@ export function connectAmqpRpc(options: AmqpRpcClientOptions): AmqpRpcClient {
 			receive(frame) {
 				if (frame.kind === "answer") answer.resolve(frame);
 				else if (frame.kind === "accept") server = frame.from;
+				else counters.late++;
 			},
-			fail: answer.reject,
+			fail: end,
 		});
 		try {
 			if (request.signal?.aborted) throw request.signal.reason;
 			request.signal?.addEventListener("abort", abort, { once: true });
-			publish(request, id, body, over.signal).catch(answer.reject);
+			gather(request.body)
+				.then((body) => publish(request, id, body, over.signal))
+				.catch(answer.reject);
 			const { status, header, trailer, body: answered } = await answer.promise;
 			return {
 				status: status!,
@@ -170,6 +173,8 @@ export function connectAmqpRpc(options: AmqpRpcClientOptions): AmqpRpcClient {
 			call: id,
 			mailbox,
 			bounds,
+			// A server has no reason to give up a stream but that it has to.
+			cancelCode: Code.Unavailable,
 			onHead: head.resolve,
 			onEnd: () => side.end(undefined, false),
 			onOver(error) {
@@ -189,11 +194,18 @@ export function connectAmqpRpc(options: AmqpRpcClientOptions): AmqpRpcClient {
 		calls.set(id, {
 			receive(frame) {
 				if (frame.kind === "answer") side.end(refusal(frame), false);
-				else if (frame.kind !== "accept") side.receive(frame);
-				else if (side.peer === undefined && frame.from !== undefined) side.attach(frame.from);
-				else if (side.peer !== frame.from) tellOver(frame);
+				else if (frame.from === undefined) counters.malformed++;
+				else if (frame.kind !== "accept") {
+					// One that was given out twice is served twice, for a moment.
+					if (frame.from === side.peer) side.receive(frame);
+					else counters.late++;
+				} else if (side.peer === undefined) side.attach(frame.from);
+				else {
+					counters.late++;
+					if (frame.from !== side.peer) tellOver(frame.from, id);
+				}
 			},
-			fail: (error) => side.end(error, false),
+			fail: side.end,
 		});
 		if (request.signal?.aborted) abort();
 		request.signal?.addEventListener("abort", abort, { once: true });
@@ -208,13 +220,13 @@ export function connectAmqpRpc(options: AmqpRpcClientOptions): AmqpRpcClient {
 
 	const httpClient: UniversalClientFn = (request) =>
 		(request.header.get("content-type") ?? "").startsWith(streamContentType) ? stream(request) : unary(request);
-	const retry = retryIdempotent(bounds.attemptsMax, (signal) => mailbox.ready(signal), counters);
+	const retry = retryIdempotent(bounds.attemptsMax, (signal) => mailbox.ready(signal), clock, counters);
 	return {
 		transport: transportOver(httpClient, "http://amqp", { interceptors: [...interceptors, retry] }),
 		counters,
 		ready: mailbox.ready,
 		async close() {
-			failAll(new ConnectError("the client is closed", Code.Canceled));
+			failAll(new ConnectError("the client is closed", Code.Canceled), true);
 			await mailbox.close();
 		},
 	};

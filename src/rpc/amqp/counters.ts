@@ -12,6 +12,8 @@ export interface AmqpRpcCounters {
 	requests: number;
 	expired: number;
 	unreadable: number;
+	/** For methods that are not served, and streams beyond the bound. */
+	refused: number;
 	/** Requests that the broker had handed out before, and those that were answered from memory. */
 	redelivered: number;
 	repeated: number;
@@ -32,6 +34,7 @@ export function createAmqpRpcCounters(): AmqpRpcCounters {
 		requests: 0,
 		expired: 0,
 		unreadable: 0,
+		refused: 0,
 		redelivered: 0,
 		repeated: 0,
 		callerGone: 0,

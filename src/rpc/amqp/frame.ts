@@ -10,6 +10,9 @@ const numbered = ["head", "data", "end"] as const;
 const beside = ["answer", "accept", "credit", "cancel", "ping"] as const;
 const kinds: ReadonlySet<string> = new Set([...numbered, ...beside]);
 
+/** AMQP 0-9-1, section 4.2.5.3: short strings. */
+const shortTextMaxBytes = 255;
+
 export type FrameKind = (typeof numbered)[number] | (typeof beside)[number];
 
 export interface Frame {
@@ -71,7 +74,7 @@ export function frameProperties(frame: Frame, from: string | undefined): Options
 export function readFrame(properties: MessageProperties, body: Uint8Array, bounds: AmqpRpcBounds): ReceivedFrame {
 	const { type, correlationId, replyTo, headers = {} } = properties;
 	if (!kinds.has(type)) throw new UnreadableMessage("no frame of the carrier");
-	if (typeof correlationId !== "string" || correlationId === "") throw new UnreadableMessage("no correlation id");
+	if (!isName(correlationId)) throw new UnreadableMessage("no correlation id");
 	const { sequence, status, bytes, header, trailer } = headers as Record<string, unknown>;
 	const isNumbered = (numbered as readonly string[]).includes(type);
 	if (isNumbered && !isCount(sequence)) throw new UnreadableMessage(`no sequence number in ${type}`);
@@ -122,7 +125,8 @@ export function readRequest(properties: MessageProperties, body: Uint8Array, bou
 	if (typeof path !== "string" || !path.startsWith("/")) throw new UnreadableMessage("no path");
 	if (typeof appId !== "string" || typeof requestId !== "string")
 		throw new UnreadableMessage("no caller or request id");
-	if (deadline !== undefined && !/^\d{1,15}$/.test(String(deadline))) throw new UnreadableMessage("no deadline in ms");
+	if (deadline !== undefined && !(typeof deadline === "string" && /^\d{1,15}$/.test(deadline)))
+		throw new UnreadableMessage("no deadline in ms");
 	return {
 		path,
 		...address,
@@ -138,29 +142,46 @@ export function readReturnAddress({
 	correlationId,
 	replyTo,
 }: MessageProperties): Pick<Request, "call" | "replyTo"> | undefined {
-	if (typeof correlationId !== "string" || correlationId === "" || typeof replyTo !== "string") return undefined;
+	if (!isName(correlationId) || typeof replyTo !== "string") return undefined;
 	return { call: correlationId, replyTo };
+}
+
+/** Bytes that are no UTF-8 grow when they are read as text, and then cannot be sent back. */
+function isName(value: unknown): value is string {
+	return typeof value === "string" && value !== "" && Buffer.byteLength(value) <= shortTextMaxBytes;
 }
 
 function isCount(value: unknown): value is number {
 	return typeof value === "number" && Number.isSafeInteger(value) && value >= 0;
 }
 
+function isTextPair(pair: [string, unknown]): pair is [string, string] {
+	return typeof pair[1] === "string";
+}
+
+/** Whether the other side will take them. */
+export function headersFit(headers: Iterable<[string, string]>, bounds: AmqpRpcBounds): boolean {
+	let pairs = 0;
+	let bytes = 0;
+	for (const [name, value] of headers) {
+		pairs++;
+		bytes += name.length + value.length;
+	}
+	return pairs <= bounds.headerPairsMax && bytes <= bounds.headerBytesMax;
+}
+
 function toTable(headers: Headers): Record<string, string> {
 	return Object.fromEntries(headers);
 }
 
-function fromTable(table: unknown, { headerPairsMax, headerBytesMax }: AmqpRpcBounds): Headers {
+function fromTable(table: unknown, bounds: AmqpRpcBounds): Headers {
 	if (typeof table !== "object" || table === null || Array.isArray(table))
 		throw new UnreadableMessage("no table of headers");
 	const pairs = Object.entries(table);
-	if (pairs.length > headerPairsMax) throw new UnreadableMessage(`more than ${headerPairsMax} headers`);
-	let bytes = 0;
+	if (!pairs.every(isTextPair)) throw new UnreadableMessage("a header that is no text");
+	if (!headersFit(pairs, bounds)) throw new UnreadableMessage("too many headers, or too many bytes of them");
 	const headers = new Headers();
 	for (const [name, value] of pairs) {
-		if (typeof value !== "string") throw new UnreadableMessage(`the header ${name} is no text`);
-		bytes += name.length + value.length;
-		if (bytes > headerBytesMax) throw new UnreadableMessage(`more than ${headerBytesMax} bytes of headers`);
 		try {
 			headers.append(name, value);
 		} catch {

@@ -26,6 +26,14 @@ export function requestFailure(error: unknown, service: string): unknown {
 			return brokerLost(error);
 		case "refused":
 			return new ConnectError(`too much waits for ${service}`, Code.ResourceExhausted, undefined, undefined, error);
+		case "unwritable":
+			return new ConnectError(
+				`the headers of the call cannot be sent: ${error.message}`,
+				Code.ResourceExhausted,
+				undefined,
+				undefined,
+				error,
+			);
 		case "crowded":
 			return new ConnectError("too much waits for the broker", Code.ResourceExhausted, undefined, undefined, error);
 	}

@@ -1,7 +1,7 @@
 // The queue of one process at the broker, to which its answers and the frames of its streams come; and the way out for frames.
 import type { AmqpChannel, ChannelSession } from "../../amqp/channel.ts";
 import type { AmqpConnection } from "../../amqp/connection.ts";
-import type { Publication } from "../../amqp/message.ts";
+import { type Publication, PublishError } from "../../amqp/message.ts";
 import type { Clock } from "../../clock.ts";
 import type { AmqpRpcBounds } from "./bounds.ts";
 import type { AmqpRpcCounters } from "./counters.ts";
@@ -16,6 +16,8 @@ export interface Mailbox {
 	/** Resolves when the other mailbox has it; rejects with a PublishError. */
 	post(to: string, frame: Frame, signal?: AbortSignal): Promise<void>;
 	publish(publication: Publication, signal?: AbortSignal): Promise<void>;
+	/** See AmqpChannel. */
+	room(signal?: AbortSignal): Promise<void> | undefined;
 	/** Looks whether the other mailbox is still there, again and again until the returned function is called. */
 	watch(peer: string, onGone: () => void): () => void;
 	close(): Promise<void>;
@@ -35,12 +37,15 @@ export interface MailboxOptions {
 interface Peer {
 	readonly onGone: Set<() => void>;
 	lastSentMs: number;
+	asked: boolean;
 }
 
 export function openMailbox(options: MailboxOptions): Mailbox {
 	const { connection, namespace, clock, bounds, counters, onFrame, onLost } = options;
 	const peers = new Map<string, Peer>();
 	let name: string | undefined;
+	/** What the mailbox belongs to: the broker removes it with its connection. */
+	let owner: unknown;
 	let numbered = 0;
 	let cancelPings: (() => void) | undefined;
 
@@ -48,7 +53,8 @@ export function openMailbox(options: MailboxOptions): Mailbox {
 		// Read without acknowledgements: what is under way is bounded by the calls that are open, and by their windows.
 		prefetch: 1,
 		async setup(session) {
-			const former = name;
+			const { connection } = session.channel as unknown as { readonly connection: unknown };
+			const former = owner === connection ? name : undefined;
 			const queue = newMailbox(namespace);
 			await session.channel.assertQueue(queue, { exclusive: true, durable: false, autoDelete: true });
 			// After the loss of the channel alone the former one is still there.
@@ -57,6 +63,7 @@ export function openMailbox(options: MailboxOptions): Mailbox {
 				noAck: true,
 			});
 			name = queue;
+			owner = connection;
 		},
 		onLost(cause) {
 			for (const peer of [...peers.keys()]) gone(peer);
@@ -105,9 +112,18 @@ export function openMailbox(options: MailboxOptions): Mailbox {
 
 	function ping(): void {
 		const nowMs = clock.monotonic();
-		for (const [name, { lastSentMs }] of peers) {
-			if (nowMs - lastSentMs < bounds.pingMs) continue;
-			post(name, { kind: "ping", call: "ping" }).catch(() => gone(name));
+		for (const [name, peer] of peers) {
+			if (peer.asked || nowMs - peer.lastSentMs < bounds.pingMs) continue;
+			peer.asked = true;
+			post(name, { kind: "ping", call: "ping" }).then(
+				() => {
+					peer.asked = false;
+				},
+				(error: unknown) => {
+					peer.asked = false;
+					if (error instanceof PublishError && error.failure === "unroutable") gone(name);
+				},
+			);
 		}
 		cancelPings = peers.size > 0 ? clock.after(bounds.pingMs, ping) : undefined;
 	}
@@ -117,10 +133,11 @@ export function openMailbox(options: MailboxOptions): Mailbox {
 			return channel.session === undefined ? undefined : name;
 		},
 		ready: channel.ready,
+		room: channel.room,
 		post,
 		publish,
 		watch(peer, onGone) {
-			const known = peers.get(peer) ?? { onGone: new Set(), lastSentMs: clock.monotonic() };
+			const known = peers.get(peer) ?? { onGone: new Set(), lastSentMs: clock.monotonic(), asked: false };
 			peers.set(peer, known);
 			known.onGone.add(onGone);
 			cancelPings ??= clock.after(bounds.pingMs, ping);

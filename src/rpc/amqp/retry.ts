@@ -1,22 +1,29 @@
 // Calls of idempotent methods are made again when the broker is lost under them. No other call is: it may have been carried out.
 import { MethodOptions_IdempotencyLevel as Idempotency } from "@bufbuild/protobuf/wkt";
 import { ConnectError, type Interceptor } from "@connectrpc/connect";
+import type { Clock } from "../../clock.ts";
 import type { AmqpRpcCounters } from "./counters.ts";
 import { BrokerLost } from "./lost.ts";
 
 /** Names what a call asks for, the same in each attempt, so that it has one effect. */
 export const requestIdHeader = "idempotency-key";
 
+/** https://connectrpc.com/docs/protocol: what is left for the call, ms. */
+export const timeoutHeader = "connect-timeout-ms";
+
 /** `ready` resolves when the broker is there again. */
 export function retryIdempotent(
 	attemptsMax: number,
 	ready: (signal: AbortSignal) => Promise<void>,
+	clock: Clock,
 	counters: AmqpRpcCounters,
 ): Interceptor {
 	return (next) => async (request) => {
 		if (request.stream) return next(request);
 		if (!request.header.has(requestIdHeader)) request.header.set(requestIdHeader, crypto.randomUUID());
 		const repeatable = request.method.idempotency !== Idempotency.IDEMPOTENCY_UNKNOWN;
+		const timeoutMs = Number(request.header.get(timeoutHeader) ?? Number.NaN);
+		const startedMs = clock.monotonic();
 		for (let attempt = 1; ; attempt++) {
 			try {
 				return await next(request);
@@ -25,6 +32,8 @@ export function retryIdempotent(
 				if (!lost || !repeatable || attempt >= attemptsMax || request.signal.aborted) throw error;
 				await ready(request.signal);
 				counters.retried++;
+				const leftMs = timeoutMs - (clock.monotonic() - startedMs);
+				if (!Number.isNaN(leftMs)) request.header.set(timeoutHeader, String(Math.max(1, Math.ceil(leftMs))));
 			}
 		}
 	};

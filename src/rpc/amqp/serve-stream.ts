@@ -3,7 +3,7 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import type { UniversalHandler } from "@connectrpc/connect/protocol";
 import { PublishError } from "../../amqp/message.ts";
 import type { AmqpRpcBounds } from "./bounds.ts";
-import type { ReceivedFrame, Request } from "./frame.ts";
+import { headersFit, type ReceivedFrame, type Request } from "./frame.ts";
 import type { Mailbox } from "./mailbox.ts";
 import { callUrl } from "./serve-unary.ts";
 import { createStream, type Stream } from "./stream.ts";
@@ -31,6 +31,7 @@ export async function serveStream(options: ServeStreamOptions): Promise<void> {
 		call: request.call,
 		mailbox,
 		bounds,
+		cancelCode: Code.Canceled,
 		onHead() {},
 		onEnd() {},
 		onOver(error) {
@@ -52,6 +53,7 @@ export async function serveStream(options: ServeStreamOptions): Promise<void> {
 	}
 	options.onAccepted();
 	side.attach(request.replyTo);
+	if (side.over.aborted) return;
 	try {
 		await run(side, options);
 	} catch (error) {
@@ -63,17 +65,19 @@ export async function serveStream(options: ServeStreamOptions): Promise<void> {
 	await over.promise;
 }
 
-async function run(side: Stream, { request, handler }: ServeStreamOptions): Promise<void> {
-	const { path, header } = request;
+async function run(side: Stream, { request, handler, bounds }: ServeStreamOptions): Promise<void> {
+	const { path } = request;
 	const response = await handler({
 		httpVersion: "2.0",
 		url: callUrl(path),
 		method: "POST",
-		header,
+		header: request.header,
 		body: side.incoming,
 		signal: side.over,
 	});
-	side.send({ kind: "head", status: response.status, header: new Headers(response.header) });
+	const [header, trailer] = [new Headers(response.header), new Headers(response.trailer)];
+	if (!headersFit(header, bounds) || !headersFit(trailer, bounds)) throw new Error("too many headers of the answer");
+	side.send({ kind: "head", status: response.status, header });
 	if (response.body) await side.sendBody(response.body);
 	side.send({ kind: "end", trailer: new Headers(response.trailer) });
 	side.end(undefined, false);

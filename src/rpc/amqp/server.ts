@@ -5,13 +5,22 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import type { UniversalHandler } from "@connectrpc/connect/protocol";
 import { codeToHttpStatus, errorToJsonBytes } from "@connectrpc/connect/protocol-connect";
+import type { ConfirmChannel } from "amqplib";
 import type { AmqpConnection } from "../../amqp/connection.ts";
 import { type Delivery, PublishError } from "../../amqp/message.ts";
+import { within } from "../../amqp/within.ts";
 import { createHandlers, type RpcServer, type ServeOptions } from "../carrier.ts";
 import { type Answer, createAnswers } from "./answers.ts";
 import { type AmqpRpcBounds, amqpRpcBounds } from "./bounds.ts";
 import { type AmqpRpcCounters, createAmqpRpcCounters } from "./counters.ts";
-import { type ReceivedFrame, type Request, readRequest, readReturnAddress, UnreadableMessage } from "./frame.ts";
+import {
+	headersFit,
+	type ReceivedFrame,
+	type Request,
+	readRequest,
+	readReturnAddress,
+	UnreadableMessage,
+} from "./frame.ts";
 import { openMailbox } from "./mailbox.ts";
 import { deadLetterQueue, isMailbox } from "./names.ts";
 import { type BatchRule, createPipeline } from "./pipeline.ts";
@@ -59,6 +68,8 @@ export async function serveAmqp(options: AmqpServeOptions): Promise<AmqpRpcServe
 	let queues: string[] = [];
 	let streams = 0;
 	let closing = false;
+	/** No more time: what still runs is to end. */
+	let cut = false;
 
 	const mailbox = openMailbox({
 		connection,
@@ -85,6 +96,7 @@ export async function serveAmqp(options: AmqpServeOptions): Promise<AmqpRpcServe
 			if (closing) return;
 			const gone = (queue: string) => () => session.reopen(new Error(`the queue ${queue} was deleted`));
 			consumers = await Promise.all(queues.map((queue) => session.consume(queue, receive, gone(queue))));
+			if (closing) await cancelConsumers(session.channel);
 		},
 	});
 	const pipeline = createPipeline<Job>({
@@ -135,21 +147,31 @@ export async function serveAmqp(options: AmqpServeOptions): Promise<AmqpRpcServe
 			return;
 		}
 		const error = new ConnectError(`unreadable request: ${why}`, Code.InvalidArgument);
-		void answer(address, errorAnswer(error)).then(() => delivery.reject(false));
+		settle(answer(address, errorAnswer(error)), () => delivery.reject(false));
 	}
 
 	function refuse(delivery: Delivery, request: Request, error: ConnectError): void {
-		void answer(request, errorAnswer(error)).then((done) => (done ? delivery.ack() : delivery.reject(true)));
+		counters.refused++;
+		settle(answer(request, errorAnswer(error)), (done) => (done ? delivery.ack() : delivery.reject(true)));
+	}
+
+	function settle(answered: Promise<boolean>, then: (done: boolean) => void): void {
+		answered.then(then).catch((error: unknown) => onFault(error, "answering a request over the broker failed"));
 	}
 
 	/** False: the broker was lost before it was sure to have the answer. */
 	async function answer({ call, replyTo }: Pick<Request, "call" | "replyTo">, answer: Answer): Promise<boolean> {
+		const fits = headersFit(answer.header, bounds) && headersFit(answer.trailer, bounds);
 		try {
 			await mailbox.ready();
-			await mailbox.post(replyTo, { kind: "answer", call, ...answer });
+			await mailbox.post(replyTo, { kind: "answer", call, ...(fits ? answer : tooManyHeaders()) });
 			return true;
 		} catch (error) {
 			if (!(error instanceof PublishError)) throw error;
+			if (error.failure === "unwritable") {
+				await mailbox.post(replyTo, { kind: "answer", call, ...tooManyHeaders() });
+				return true;
+			}
 			if (error.failure !== "unroutable") return false;
 			counters.callerGone++;
 			return true;
@@ -165,21 +187,32 @@ export async function serveAmqp(options: AmqpServeOptions): Promise<AmqpRpcServe
 			const ended = new AbortController();
 			running.set(name, (frame) => {
 				if (frame?.kind === "cancel") ended.abort(new ConnectError("the caller ended the call", Code.Canceled));
+				// Where the broker is lost it goes on: its request will come again, and find the answer.
+				else if (frame === undefined && cut) ended.abort(new ConnectError("the server is closing", Code.Unavailable));
 			});
 			answered = answerUnary(handler, request, ended.signal);
 			answers.remember(effect, answered);
 			const cancelAccept = clock.after(bounds.acceptAfterMs, () => {
-				mailbox.post(request.replyTo, { kind: "accept", call: request.call }).catch(() => {
+				mailbox.post(request.replyTo, { kind: "accept", call: request.call }).catch((error: unknown) => {
+					if (!(error instanceof PublishError) || error.failure !== "unroutable") return;
 					counters.callerGone++;
 					ended.abort(new ConnectError("the caller has gone", Code.Canceled));
 				});
 			});
-			void answered.finally(() => {
+			const over = () => {
 				cancelAccept();
 				running.delete(name);
-			});
+			};
+			answered.then(over, over);
 		}
-		const result = await answered;
+		let result: Answer;
+		try {
+			result = await answered;
+		} catch (error) {
+			// Nobody knows what it has done: it is given out again, and so often as to be a dead letter at last.
+			delivery.reject(true);
+			throw error;
+		}
 		if (!(await answer(request, result))) delivery.reject(true);
 		else if (result.status !== 200 && isUndecodable(handler, request)) {
 			counters.unreadable++;
@@ -223,10 +256,15 @@ export async function serveAmqp(options: AmqpServeOptions): Promise<AmqpRpcServe
 
 	async function drain(): Promise<void> {
 		const channel = requests.session?.channel;
-		// Where the channel has gone its consumers have gone with it.
-		if (channel && !closing) await Promise.all(consumers.map((tag) => channel.cancel(tag))).catch(() => {});
+		if (channel && !closing) await cancelConsumers(channel);
 		closing = true;
 		await pipeline.drain();
+	}
+
+	async function cancelConsumers(channel: ConfirmChannel): Promise<void> {
+		await Promise.all(consumers.map((tag) => channel.cancel(tag))).catch(() => {
+			// The channel has gone, and its consumers with it.
+		});
 	}
 
 	await requests.ready();
@@ -244,18 +282,16 @@ export async function serveAmqp(options: AmqpServeOptions): Promise<AmqpRpcServe
 		},
 		drain,
 		async close(graceMs) {
-			const cut = new AbortController();
+			const graceOver = new AbortController();
 			const drained = async () => {
 				await drain();
-				while (streams > 0 && !cut.signal.aborted) await clock.sleep(drainLookMs, cut.signal).catch(() => {});
+				while (streams > 0 && !graceOver.signal.aborted)
+					await clock.sleep(drainLookMs, graceOver.signal).catch(() => {});
 			};
-			const cancelCut = clock.after(graceMs, () => cut.abort());
-			await Promise.race([
-				drained(),
-				new Promise<void>((resolve) => cut.signal.addEventListener("abort", () => resolve())),
-			]);
-			cancelCut();
-			cut.abort();
+			await within(graceMs, clock, drained());
+			graceOver.abort();
+			closing = true;
+			cut = true;
 			for (const tell of [...running.values()]) tell(undefined);
 			await Promise.all([requests.close(), mailbox.close()]);
 		},
@@ -267,6 +303,10 @@ const drainLookMs = 10;
 
 function key(mailbox: string | undefined, call: string): string {
 	return `${mailbox} ${call}`;
+}
+
+function tooManyHeaders(): Answer {
+	return errorAnswer(new ConnectError("the headers of the answer are too large", Code.ResourceExhausted));
 }
 
 function errorAnswer(error: ConnectError): Answer {

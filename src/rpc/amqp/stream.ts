@@ -1,10 +1,11 @@
 // One side of a stream: what it sends in numbered frames within a window, and what it receives, in order or not at all.
 import { Code, ConnectError } from "@connectrpc/connect";
+import { PublishError } from "../../amqp/message.ts";
 import type { AmqpRpcBounds } from "./bounds.ts";
 import type { Frame, ReceivedFrame } from "./frame.ts";
 import { peerGone } from "./lost.ts";
 import type { Mailbox } from "./mailbox.ts";
-import { createSendWindow } from "./window.ts";
+import { createSendWindow, exceedsWindow } from "./window.ts";
 
 export interface Stream {
 	/** The other side's mailbox is known from now on, and watched. */
@@ -28,6 +29,8 @@ export interface StreamOptions {
 	readonly call: string;
 	readonly mailbox: Mailbox;
 	readonly bounds: AmqpRpcBounds;
+	/** What it means that the other side gives up. */
+	readonly cancelCode: Code;
 	readonly onHead: (head: ReceivedFrame) => void;
 	/** The other side has sent all that it will. */
 	readonly onEnd: () => void;
@@ -38,7 +41,11 @@ export interface StreamOptions {
 /** A frame costs this much of a window at least, bytes. */
 const frameMinBytes = 64;
 
-export function createStream({ call, mailbox, bounds, onHead, onEnd, onOver }: StreamOptions): Stream {
+function cost(body: Uint8Array): number {
+	return Math.max(body.byteLength, frameMinBytes);
+}
+
+export function createStream({ call, mailbox, bounds, cancelCode, ...options }: StreamOptions): Stream {
 	const ended = new AbortController();
 	/** Gives up what still waits to be sent; a stream that ended well has its last frames sent. */
 	const broken = new AbortController();
@@ -52,14 +59,17 @@ export function createStream({ call, mailbox, bounds, onHead, onEnd, onOver }: S
 	let received = 0;
 	let complete = false;
 	let discarding = false;
+	/** Bytes that wait in the inbox, and those that were read of which the other side does not know. */
+	let unread = 0;
 	let unreported = 0;
 	let wakeReader = () => {};
 
 	function post(frame: Omit<Frame, "call">): void {
 		if (ended.signal.aborted) return;
 		mailbox.post(peer!, { ...frame, call }, broken.signal).catch((error: unknown) => {
-			if (!ended.signal.aborted)
-				end(new ConnectError("a frame was lost", Code.Unavailable, undefined, undefined, error), false);
+			if (ended.signal.aborted) return;
+			if (error instanceof PublishError && error.failure === "unroutable") end(peerGone(), false);
+			else end(new ConnectError("a frame was lost", Code.Unavailable, undefined, undefined, error), true);
 		});
 	}
 
@@ -75,7 +85,7 @@ export function createStream({ call, mailbox, bounds, onHead, onEnd, onOver }: S
 		window.open();
 		attached.resolve();
 		wakeReader();
-		onOver(error);
+		options.onOver(error);
 	}
 
 	function receiveNumbered(frame: ReceivedFrame): void {
@@ -85,21 +95,31 @@ export function createStream({ call, mailbox, bounds, onHead, onEnd, onOver }: S
 			return;
 		}
 		received++;
-		if (frame.kind === "head") onHead(frame);
-		else if (frame.kind === "data") {
-			if (!discarding) inbox.push(frame.body);
-		} else {
+		if (frame.kind === "head") options.onHead(frame);
+		else if (frame.kind === "data") keep(frame.body);
+		else {
 			complete = true;
 			frame.trailer?.forEach((value, name) => {
 				trailer.set(name, value);
 			});
-			onEnd();
+			options.onEnd();
 		}
 		wakeReader();
 	}
 
-	function read(bytes: number): void {
-		unreported += Math.max(bytes, frameMinBytes);
+	function keep(body: Uint8Array): void {
+		if (discarding) return;
+		inbox.push(body);
+		const bytes = cost(body);
+		unread += bytes;
+		if (exceedsWindow(bounds.windowBytes, unread, bytes))
+			end(new ConnectError("more was sent than the window holds", Code.ResourceExhausted), true);
+	}
+
+	function read(body: Uint8Array): void {
+		const bytes = cost(body);
+		unread -= bytes;
+		unreported += bytes;
 		if (unreported < bounds.windowBytes / 2 || complete) return;
 		post({ kind: "credit", bytes: unreported });
 		unreported = 0;
@@ -109,7 +129,7 @@ export function createStream({ call, mailbox, bounds, onHead, onEnd, onOver }: S
 		for (;;) {
 			const body = inbox.shift();
 			if (body !== undefined) {
-				read(body.byteLength);
+				read(body);
 				return { done: false, value: body };
 			}
 			if (complete || discarding) return { done: true, value: undefined };
@@ -134,13 +154,14 @@ export function createStream({ call, mailbox, bounds, onHead, onEnd, onOver }: S
 		end,
 		over: ended.signal,
 		attach(name) {
+			if (ended.signal.aborted) return;
 			peer = name;
 			unwatch = mailbox.watch(name, () => end(peerGone(), false));
 			attached.resolve();
 		},
 		receive(frame) {
 			if (frame.kind === "credit") window.give(frame.bytes ?? 0);
-			else if (frame.kind === "cancel") end(new ConnectError("the other side ended the stream", Code.Canceled), false);
+			else if (frame.kind === "cancel") end(new ConnectError("the other side ended the stream", cancelCode), false);
 			else receiveNumbered(frame);
 		},
 		incoming: {
@@ -159,7 +180,11 @@ export function createStream({ call, mailbox, bounds, onHead, onEnd, onOver }: S
 		async sendBody(body) {
 			await attached.promise;
 			for await (const chunk of whileOpen(body, ended.signal)) {
-				await window.take(Math.max(chunk.byteLength, frameMinBytes));
+				await window.take(cost(chunk));
+				// Other streams send over the same channel; where it is behind, all of them wait.
+				await mailbox.room(ended.signal)?.catch(() => {
+					// The stream is over, or the channel is closed, which its own frame will be told.
+				});
 				post({ kind: "data", body: chunk, sequence: sent++ });
 			}
 		},
