@@ -56,7 +56,10 @@ export function inspect(file: string, promised: number): void {
 /** The file whose presence says that a value was found to be wrong while the database was in use. */
 const suspicion = (file: string): string => `${file}-damaged`;
 
-/** To be thrown where what was read, such as `payment 7`, is not what was written: nothing is promised on such a database any more. */
+/**
+ * To be thrown where what was read, such as `payment 7`, is not what was written: nothing is promised on such a database
+ * any more.
+ */
 export function condemn(file: string, what: string): Refusal {
 	const fd = openSync(suspicion(file), "w");
 	fsyncSync(fd);
