@@ -14,17 +14,18 @@ import { freePorts, type LaunchOptions, ready } from "./launch.ts";
 export interface Share {
 	readonly cpus: number;
 	readonly memoryMb: number;
-	/** Of the runtime. */
+	/** Of the runtime, beside those of the image. */
 	readonly flags: readonly string[];
 }
 
-const lean = ["--max-semi-space-size=2"];
+/** Of the image's entry point. */
+export const imageFlags = ["--single-threaded", "--max-semi-space-size=4"];
 export const budget: Readonly<Record<"nginx" | "cache" | "consumer" | "api1" | "api2", Share>> = {
 	nginx: { cpus: 0.2, memoryMb: 20, flags: [] },
-	cache: { cpus: 0.4, memoryMb: 100, flags: ["--max-old-space-size=64", ...lean] },
-	consumer: { cpus: 0.3, memoryMb: 80, flags: ["--max-old-space-size=48", ...lean] },
-	api1: { cpus: 0.3, memoryMb: 75, flags: ["--max-old-space-size=48", ...lean] },
-	api2: { cpus: 0.3, memoryMb: 75, flags: ["--max-old-space-size=48", ...lean] },
+	cache: { cpus: 0.4, memoryMb: 100, flags: ["--max-old-space-size=56"] },
+	consumer: { cpus: 0.3, memoryMb: 80, flags: ["--max-old-space-size=40"] },
+	api1: { cpus: 0.3, memoryMb: 75, flags: ["--max-old-space-size=40"] },
+	api2: { cpus: 0.3, memoryMb: 75, flags: ["--max-old-space-size=40"] },
 };
 
 export interface DeployOptions extends LaunchOptions {
@@ -67,7 +68,15 @@ export async function deploy(options: DeployOptions, signal: AbortSignal): Promi
 	function start(command: readonly string[], settings: Readonly<Record<string, string>> = {}): ChildProcess {
 		const [program, ...words] = command as [string, ...string[]];
 		const child = spawn(program, words, {
-			env: { ...process.env, ...env, ...settings, DATA_DIR: folder, [supervisedVariable]: "1", LOG_FORMAT: "json" },
+			env: {
+				...process.env,
+				...env,
+				...settings,
+				DATA_DIR: folder,
+				NODE_COMPILE_CACHE: join(folder, "compiled"),
+				[supervisedVariable]: "1",
+				LOG_FORMAT: "json",
+			},
 			// Its standard input ends with the bench, however that ends.
 			stdio: ["pipe", log.fd, log.fd],
 		});
@@ -86,8 +95,25 @@ export async function deploy(options: DeployOptions, signal: AbortSignal): Promi
 
 	function service(name: keyof typeof budget, word: string, settings: Readonly<Record<string, string>>): ChildProcess {
 		const [program, ...words] = selfCommand(main, [word]);
-		const flags = options.flags[name] ?? options.flags[word];
-		return limited(name, [program, ...(flags?.split(" ") ?? budget[name].flags), ...words], settings);
+		const flags = flagsOf(name, word);
+		return limited(name, [program, ...flags, ...words], settings);
+	}
+
+	function flagsOf(name: keyof typeof budget, word: string): readonly string[] {
+		const given = options.flags[name] ?? options.flags[word];
+		return given === undefined ? [...imageFlags, ...budget[name].flags] : given.split(" ");
+	}
+
+	/** As the image does when it is built. */
+	async function compile(): Promise<void> {
+		const flags = new Set((["cache", "consumer", "api1"] as const).map((name) => flagsOf(name, name).join(" ")));
+		const modules = [[fileURLToPath(new URL("../precompile.ts", import.meta.url))], [main, "--help"]] as const;
+		for (const some of flags)
+			for (const [module, ...words] of modules) {
+				const [program, ...rest] = selfCommand(module, words);
+				start([program, ...some.split(" "), ...rest]);
+				await started.pop()!.exited;
+			}
 	}
 
 	async function close(): Promise<void> {
@@ -106,6 +132,7 @@ export async function deploy(options: DeployOptions, signal: AbortSignal): Promi
 	const cache = `unix:${join(folder, "cache.sock")}`;
 	const url = `http://127.0.0.1:${port}`;
 	try {
+		await compile();
 		const ports = { PROCESSOR_DEFAULT_PORT: String(defaultPort), PROCESSOR_FALLBACK_PORT: String(fallbackPort) };
 		if (!options.defaultUrl) start(selfCommand(main, ["processor", "default"]), ports);
 		if (!options.fallbackUrl) start(selfCommand(main, ["processor", "fallback"]), ports);

@@ -1,7 +1,7 @@
 // The bench's budget is that of the deployment; throttling is told by service.
 import { readFile } from "node:fs/promises";
 import { expect, test } from "vitest";
-import { budget } from "../../src/bench/deployment.ts";
+import { budget, imageFlags } from "../../src/bench/deployment.ts";
 import { median } from "../../src/bench/scenarios/budget.ts";
 import { throttlingSince } from "../../src/bench/throttling.ts";
 
@@ -15,6 +15,11 @@ test("the bench limits each service as docker-compose.yml does, with the same ru
 		const flags = /NODE_OPTIONS: (.*)/.exec(lines)?.[1]?.split(" ") ?? [];
 		expect({ name, cpus: Number(cpus), memoryMb: Number(memoryMb), flags }).toEqual({ name, ...share });
 	}
+	const dockerfile = await readFile(new URL("../../Dockerfile", import.meta.url), "utf8");
+	const entryPoint = JSON.parse(/^ENTRYPOINT (.*)$/m.exec(dockerfile)![1]!) as string[];
+	expect(entryPoint).toEqual(["node", ...imageFlags, "src/main.ts"]);
+	// What is compiled with other flags is compiled in vain.
+	expect(dockerfile.split(imageFlags.join(" "))).toHaveLength(3);
 	const all = Object.values(budget);
 	expect(all.reduce((sum, { cpus }) => sum + cpus, 0)).toBeCloseTo(1.5);
 	expect(all.reduce((sum, { memoryMb }) => sum + memoryMb, 0)).toBeLessThanOrEqual(350);
