@@ -1,6 +1,6 @@
 // The command that compares the ways to make one call, and prints the table.
 import { readFileSync } from "node:fs";
-import { Command } from "commander";
+import { Command, InvalidArgumentError } from "commander";
 import { compare } from "./comparison.ts";
 import { comparisonTable } from "./table.ts";
 import { wayNames, ways } from "./ways.ts";
@@ -8,8 +8,8 @@ import { wayNames, ways } from "./ways.ts";
 interface Options {
 	readonly amqpUrl?: string;
 	readonly brokerPid?: string;
-	readonly calls: string;
-	readonly rounds: string;
+	readonly calls: number;
+	readonly rounds: number;
 }
 
 /** Of /proc/PID/stat; the same on all that Linux runs on today. */
@@ -19,8 +19,8 @@ const { amqpUrl, brokerPid, calls, rounds } = new Command("compare")
 	.description("Has a token verified by another service, every way, and prints what each way costs.")
 	.option("--amqp-url <url>", "amqp://[user[:password]@]host[:port][/vhost]; without it AMQP is left out")
 	.option("--broker-pid <pid>", "the broker's process, for its CPU; Linux")
-	.option("--calls <count>", "calls one after another; five times as many 64 at a time", "2000")
-	.option("--rounds <count>", "turns of each way, whose medians are shown", "3")
+	.option("--calls <count>", "calls one after another; five times as many 64 at a time", count, 2_000)
+	.option("--rounds <count>", "turns of each way, whose medians are shown", count, 3)
 	.parse()
 	.opts<Options>();
 
@@ -29,12 +29,17 @@ const rows = await compare({
 	ways: wayNames.filter((name) => amqpUrl !== undefined || !ways[name].overBroker),
 	...(amqpUrl !== undefined && { amqpUrl }),
 	...(brokerPid !== undefined && { brokerCpuUs: () => cpuUs(brokerPid) }),
-	serialCalls: Number(calls),
-	concurrentCalls: 5 * Number(calls),
-	rounds: Number(rounds),
+	serialCalls: calls,
+	concurrentCalls: 5 * calls,
+	rounds,
 	onProgress: (what) => process.stderr.write(`${what}\n`),
 });
 process.stdout.write(comparisonTable(rows));
+
+function count(text: string): number {
+	if (!/^[1-9]\d{0,8}$/.test(text)) throw new InvalidArgumentError("Expected a whole number from 1.");
+	return Number(text);
+}
 
 function cpuUs(pid: string): number {
 	const stat = readFileSync(`/proc/${pid}/stat`, "latin1");

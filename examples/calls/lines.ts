@@ -5,6 +5,9 @@ import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { selfCommand } from "../../src/runtime.ts";
 
+/** No process of the comparison lives for longer. */
+const peerMaxMs = 30 * 60_000;
+
 export interface Peer<Request, Response> {
 	ask(request: Request): Promise<Response>;
 	/** Ends its input, and resolves when it has ended. */
@@ -20,7 +23,14 @@ export async function answerLines<Request, Response>(answer: (request: Request) 
 /** Starts a module of this folder as a process of its own. */
 export function startPeer<Request, Response>(module: string, words: string[], env = {}): Peer<Request, Response> {
 	const [program, ...rest] = selfCommand(fileURLToPath(new URL(module, import.meta.url)), words);
-	const child = spawn(program, rest, { stdio: ["pipe", "pipe", "inherit"], env: { ...process.env, ...env } });
+	const child = spawn(program, rest, {
+		stdio: ["pipe", "pipe", "inherit"],
+		env: { ...process.env, ...env },
+		timeout: peerMaxMs,
+	});
+	child.stdin.on("error", () => {
+		// It has ended: whoever waits for its answer is told so by the end of its lines.
+	});
 	const exited = once(child, "exit");
 	const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
 	return {

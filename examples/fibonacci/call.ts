@@ -5,11 +5,12 @@ import { systemClock } from "../../src/clock.ts";
 import { connectBroker, defaultAmqpUrl } from "./broker.ts";
 import { CallError, createFibonacciClient } from "./client.ts";
 import { rpcQueue } from "./rpc-queue.ts";
+import { wholeNumber } from "./whole-number.ts";
 
 interface Options {
 	readonly amqpUrl: string;
 	readonly queue: string;
-	readonly timeoutMs: string;
+	readonly timeoutMs: number;
 }
 
 const program = new Command("call")
@@ -17,12 +18,12 @@ const program = new Command("call")
 	.argument("<n...>", "which numbers")
 	.option("--amqp-url <url>", "amqp://[user[:password]@]host[:port][/vhost]", defaultAmqpUrl)
 	.option("--queue <name>", "the queue of requests", rpcQueue)
-	.option("--timeout-ms <ms>", "how long each may take", "10000")
+	.option("--timeout-ms <ms>", "how long each may take", wholeNumber, 10_000)
 	.parse();
 const { amqpUrl, queue, timeoutMs } = program.opts<Options>();
 
 const connection = await connectBroker(amqpUrl, "fibonacci client");
-const client = createFibonacciClient({ connection, clock: systemClock, queue, timeoutMs: Number(timeoutMs) });
+const client = createFibonacciClient({ connection, clock: systemClock, queue, timeoutMs });
 for (const n of program.args) {
 	process.stdout.write(` [x] Requesting fib(${n})\n`);
 	try {

@@ -10,10 +10,13 @@ import { systemClock } from "../../src/clock.ts";
 import { selfCommand } from "../../src/runtime.ts";
 import { connectBroker, defaultAmqpUrl } from "./broker.ts";
 import { type CallbackQueues, createFibonacciClient } from "./client.ts";
+import { wholeNumber } from "./whole-number.ts";
 
 /** Calls before what is measured, so that it is not the compiler. */
 const warmUpCalls = 200;
 const concurrency = 64;
+/** The server lives no longer. */
+const serverMaxMs = 10 * 60_000;
 const n = 30;
 
 interface Row {
@@ -29,10 +32,10 @@ interface Row {
 const options = new Command("callback-queues")
 	.description("Measures calls with one callback queue per client and with one per request.")
 	.option("--amqp-url <url>", "amqp://[user[:password]@]host[:port][/vhost]", defaultAmqpUrl)
-	.option("--calls <count>", "calls of each kind: one after another, and 64 at a time", "1000")
+	.option("--calls <count>", "calls of each kind: one after another, and 64 at a time", wholeNumber, 1_000)
 	.parse()
-	.opts<{ amqpUrl: string; calls: string }>();
-const calls = Number(options.calls);
+	.opts<{ amqpUrl: string; calls: number }>();
+const { calls } = options;
 
 const sockets: Socket[] = [];
 diagnostics.subscribe("net.client.socket", (message) => sockets.push((message as { socket: Socket }).socket));
@@ -90,7 +93,7 @@ async function startServer() {
 	const file = fileURLToPath(new URL("serve.ts", import.meta.url));
 	const words = ["--quiet", "--amqp-url", options.amqpUrl, "--queue", queue, "--kind", "transient"];
 	const [program, ...rest] = selfCommand(file, [...words, "--prefetch", String(concurrency)]);
-	const child = spawn(program, rest, { stdio: ["ignore", "pipe", "inherit"] });
+	const child = spawn(program, rest, { stdio: ["ignore", "pipe", "inherit"], timeout: serverMaxMs });
 	await once(createInterface({ input: child.stdout }), "line");
 	return child;
 }

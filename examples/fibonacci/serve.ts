@@ -6,13 +6,14 @@ import { connectBroker, defaultAmqpUrl, report } from "./broker.ts";
 import { fibonacci } from "./fibonacci.ts";
 import { type QueueKind, rpcQueue } from "./rpc-queue.ts";
 import { serveFibonacci } from "./server.ts";
+import { wholeNumber } from "./whole-number.ts";
 
 interface Options {
 	readonly amqpUrl: string;
 	readonly queue: string;
 	readonly kind: QueueKind;
-	readonly prefetch: string;
-	readonly workMs: string;
+	readonly prefetch: number;
+	readonly workMs: number;
 	readonly quiet?: true;
 }
 
@@ -25,22 +26,21 @@ const options = new Command("serve")
 			.choices(["transient", "quorum"])
 			.default("quorum"),
 	)
-	.option("--prefetch <count>", "requests held at a time; 0: all that there are", "1")
-	.option("--work-ms <ms>", "how long each is made to take", "0")
+	.option("--prefetch <count>", "requests held at a time; 0: all that there are", wholeNumber, 1)
+	.option("--work-ms <ms>", "how long each is made to take", wholeNumber, 0)
 	.option("--quiet", "print no line for each request")
 	.parse()
 	.opts<Options>();
 
-const workMs = Number(options.workMs);
 const connection = await connectBroker(options.amqpUrl, "fibonacci server");
 const server = serveFibonacci({
 	connection,
 	queue: options.queue,
 	kind: options.kind,
-	prefetch: Number(options.prefetch),
+	prefetch: options.prefetch,
 	async work(n) {
 		if (options.quiet === undefined) process.stdout.write(` [.] fib(${n})\n`);
-		if (workMs > 0) await systemClock.sleep(workMs);
+		if (options.workMs > 0) await systemClock.sleep(options.workMs);
 		return fibonacci(n);
 	},
 	onFault: report,
