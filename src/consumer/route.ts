@@ -2,9 +2,10 @@
 // the relay.
 //
 // The cheapest processor that charges, unless a payment would be charged there later than elsewhere by more than the
-// operator's patience: then the next cheapest. The time expected at a processor is what a charge takes there, and
-// before that what it takes until a slot is free, or until it charges again at all. Nobody knows how long an outage will
-// last; the guess is: as long again as it has lasted. While no processor will do, the answer is when to ask again.
+// operator's patience, or by more than the fee that it saves is worth: then the next cheapest. The time expected at a
+// processor is what a charge takes there, and before that what it takes until a slot is free, or until it charges again
+// at all. Nobody knows how long an outage will last; the guess is: as long again as it has lasted. While no processor
+// will do, the answer is when to ask again.
 import type { Processor } from "../payment/payment.ts";
 
 /** What is known of one processor. All times in ms; ages and durations, never dates. */
@@ -37,8 +38,15 @@ export interface Knowledge {
 export interface RouteSettings {
 	/** What each processor takes of an amount. */
 	readonly fees: Readonly<Record<Processor, number>>;
-	/** How much later than at a dearer processor a payment may be charged at a cheaper one, ms. */
+	/** How much later than at a dearer processor a payment may be charged at a cheaper one, ms, whatever that saves. */
 	readonly patienceMs: number;
+	/**
+	 * How much later it may be charged to save its whole amount, ms; to save a part of it in fees, as much less. What waits
+	 * may never be charged, where the other processor fails meanwhile too: the whole amount is staked for a part of it.
+	 */
+	readonly wholeAmountWaitMs: number;
+	/** One that says that it fails is probed only where it delays by no more than this, ms: its no comes soon, and is a no. */
+	readonly failingProbeMaxMs: number;
 	/** A health answer that is older says nothing any more, ms: polls come every 5 s. */
 	readonly healthMaxAgeMs: number;
 	/** A measured latency that is older counts no longer than the health answer, ms. */
@@ -50,7 +58,9 @@ export interface RouteSettings {
 }
 
 export const routeDefaults: Omit<RouteSettings, "fees"> = {
-	patienceMs: 5_000,
+	patienceMs: 50_000,
+	wholeAmountWaitMs: 1_000_000,
+	failingProbeMaxMs: 1_000,
 	healthMaxAgeMs: 12_000,
 	measuredMaxAgeMs: 5_000,
 	recheckMinMs: 5,
@@ -80,7 +90,7 @@ export function chooseProcessor(knowledge: Knowledge, settings: RouteSettings): 
 		if (soonerMs <= 0) continue;
 		// What it has waited counts while that goes on; it is no reason to pay more once the cheaper one is ready.
 		const laterMs = soonerMs + (ready(chosen, settings) ? 0 : knowledge.waitedMs);
-		const patienceMs = fee(known, settings) > fee(chosen, settings) ? settings.patienceMs : 0;
+		const patienceMs = waitMaxMs(fee(known, settings) - fee(chosen, settings), settings);
 		if (laterMs > patienceMs) chosen = known;
 		// Both the wait and the outage grow as time passes.
 		else recheckMs = Math.min(recheckMs, (patienceMs - laterMs) / 2);
@@ -105,12 +115,13 @@ function saysFailing(known: ProcessorKnowledge, settings: RouteSettings): boolea
 
 /**
  * May a POST go there? `probe`: a single one, to find out. Real money is no probe of a processor that says of itself
- * that it fails: that one is waited for until it says something else, or nothing for long.
+ * that it fails and is slow: that one is waited for until it says something else, or nothing for long.
  */
 export function fitness(known: ProcessorKnowledge, settings: RouteSettings): "fit" | "probe" | "unfit" {
 	if (known.breaker === "closed") return saysFailing(known, settings) ? "unfit" : "fit";
-	const probes = known.breaker === "open" && known.probeInMs <= 0 && !freshHealth(known, settings)?.failing;
-	return probes ? "probe" : "unfit";
+	if (known.breaker !== "open" || known.probeInMs > 0) return "unfit";
+	const health = freshHealth(known, settings);
+	return health?.failing && health.minResponseMs > settings.failingProbeMaxMs ? "unfit" : "probe";
 }
 
 function ready(known: ProcessorKnowledge, settings: RouteSettings): boolean {
@@ -122,6 +133,11 @@ function expectedMs(known: ProcessorKnowledge, knowledge: Knowledge, settings: R
 	const queueMs = known.freeSlots > 0 ? 0 : (knowledge.waiting * Math.max(takesMs, 1)) / Math.max(1, known.slotsMax);
 	const outageMs = fitness(known, settings) === "fit" ? 0 : Math.max(known.downForMs, 1);
 	return outageMs + queueMs + takesMs;
+}
+
+/** How much later a payment may be charged to save this part of its amount, ms. */
+function waitMaxMs(saved: number, { patienceMs, wholeAmountWaitMs }: RouteSettings): number {
+	return Math.min(patienceMs, Math.max(0, saved) * wholeAmountWaitMs);
 }
 
 function freshHealth(known: ProcessorKnowledge, { healthMaxAgeMs }: RouteSettings): ProcessorKnowledge["health"] {

@@ -55,6 +55,7 @@ function createRelay(seed: number) {
 		readBack: async () => ({ kind: "absent" }),
 		health: async () => ({ reachable: true, failing: false, minResponseMs: 0 }),
 	};
+	const fees = { default: 0.05, fallback: 0.15 };
 	const consumer = createConsumer({
 		stream: createClient(QueueService, transport),
 		health: createClient(ProcessorService, transport),
@@ -64,7 +65,8 @@ function createRelay(seed: number) {
 		session: "a",
 		clock,
 		random,
-		settings: { ...consumerDefaults, route: { ...consumerDefaults.route, fees: { default: 0.05, fallback: 0.15 } } },
+		// An operator of little patience: what is looked at is how much flows while the trouble lasts.
+		settings: { ...consumerDefaults, route: { ...consumerDefaults.route, fees, patienceMs: 5_000 } },
 		log: { info: () => {}, warn: () => {}, error: fail },
 	});
 	let posted = 0;

@@ -11,7 +11,13 @@ import {
 } from "../../src/consumer/route.ts";
 import type { Processor } from "../../src/payment/payment.ts";
 
-const settings: RouteSettings = { ...routeDefaults, fees: { default: 0.05, fallback: 0.15 } };
+const settings: RouteSettings = {
+	...routeDefaults,
+	fees: { default: 0.05, fallback: 0.15 },
+	patienceMs: 5_000,
+	wholeAmountWaitMs: 1_000_000,
+	failingProbeMaxMs: 1_000,
+};
 const healthy = { failing: false, minResponseMs: 0, ageMs: 1000 };
 const failing = { failing: true, minResponseMs: 0, ageMs: 1000 };
 
@@ -60,6 +66,17 @@ test("a slow cheaper one is used as long as it is slower by no more than the pat
 	expect(choose(slow(1), {}, {}, { patienceMs: 0 })).toEqual(to("fallback"));
 });
 
+test("for a small saving a payment waits less, however patient the operator is", () => {
+	const slow = (ms: number) => ({ health: { ...healthy, minResponseMs: ms } });
+	const patient = { patienceMs: 60_000 };
+	expect(choose(slow(60_000), {}, {}, patient)).toEqual(to("default"));
+	const close = { ...patient, fees: { default: 0.05, fallback: 0.07 } };
+	expect(choose(slow(19_999), {}, {}, close)).toEqual(to("default"));
+	expect(choose(slow(20_001), {}, {}, close)).toEqual(to("fallback"));
+	const same = { ...patient, fees: { default: 0.05, fallback: 0.05 } };
+	expect(choose({ health: failing, downForMs: 100 }, {}, {}, same)).toEqual(to("fallback"));
+});
+
 test("a long wait in the past is no reason to pay more once the cheaper one is ready", () => {
 	expect(choose({ health: { ...healthy, minResponseMs: 20 } }, {}, { waitedMs: 60_000 })).toEqual(to("default"));
 });
@@ -91,14 +108,17 @@ test("a full cheaper one is waited for, unless its queue would take too long", (
 	expect(choose(full, { freeSlots: 0 }, { waiting: 1_000 })).toMatchObject({ wait: true });
 });
 
-test("a processor that says that it fails is not probed with money; one whose last word is old is", () => {
+test("a slow processor that says that it fails is not probed with money; a quick one, or one whose last word is old, is", () => {
 	const open = { breaker: "open", probeInMs: 0, downForMs: 9_000 } as const;
-	expect(choose({ ...open, health: failing }, {})).toEqual(to("fallback"));
-	expect(choose({ ...open, health: { ...failing, ageMs: 60_000 } }, {})).toEqual(to("default", true));
+	const slow = { ...failing, minResponseMs: 1_001 };
+	expect(choose({ ...open, health: slow }, {})).toEqual(to("fallback"));
+	expect(choose({ ...open, health: { ...slow, ageMs: 60_000 } }, {})).toEqual(to("default", true));
+	expect(choose({ ...open, health: { ...failing, minResponseMs: 1_000 } }, {})).toEqual(to("default", true));
+	expect(choose({ ...open, health: failing, probeInMs: 1 }, {})).toEqual(to("fallback"));
 	expect(choose(open, {})).toEqual(to("default", true));
 	expect(choose({ ...open, breaker: "probing" }, {})).toEqual(to("fallback"));
 	expect(choose({ ...open, freeSlots: 0 }, {})).toEqual(to("fallback"));
-	expect(fitness(known("default", { ...open, health: { ...failing, ageMs: 500 }, successAgeMs: 100 }), settings)).toBe(
+	expect(fitness(known("default", { ...open, health: { ...slow, ageMs: 500 }, successAgeMs: 100 }), settings)).toBe(
 		"unfit",
 	);
 });

@@ -133,9 +133,12 @@ function spans(timetable: Timetable, site: Processor, endMs: number): Span[] {
 		const fromMs = i === 0 ? 0 : stage.atMs;
 		const toMs = Math.min(timetable[i + 1]?.atMs ?? endMs, endMs);
 		const { delayMs } = stage[site];
-		// A charge at the end still counts, so the last moment for one is just after it.
+		// What begins at this moment or later charges at the end or after it.
 		const lastMs = endMs - delayMs;
-		const cuts = [fromMs, ...[...flips.map((ms) => ms - delayMs), lastMs].filter((ms) => ms > fromMs && ms < toMs)];
+		const cuts = [
+			fromMs,
+			...[...flips.map((ms) => ms - delayMs), lastMs].filter((ms) => ms > fromMs && (ms < toMs || ms === endMs)),
+		];
 		cuts.sort((a, b) => a - b);
 		return cuts.map((cutMs, n) => ({
 			fromMs: cutMs,

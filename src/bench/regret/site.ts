@@ -40,7 +40,7 @@ export function createSite(processor: Processor, { timetable, endMs }: Case, tim
 			time.at(readMs + exchangeMs, () => {
 				open--;
 				if (!charged) tally.failed++;
-				else if (readMs <= endMs) tally.charged[processor]++;
+				else if (readMs < endMs) tally.charged[processor]++;
 				answer(charged, tookMs);
 			});
 		},
