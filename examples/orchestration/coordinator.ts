@@ -56,7 +56,7 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
 	const running = new Map<number, Promise<void>>();
 
 	function wake(): void {
-		if (closing.signal.aborted) return;
+		if (closing.signal.aborted || running.size >= bounds.sagasMax) return;
 		for (const saga of store.next(bounds.sagasMax)) {
 			if (running.size >= bounds.sagasMax) return;
 			if (running.has(saga.seq)) continue;

@@ -11,7 +11,8 @@ export const sagaSchema = `
 		seq INTEGER PRIMARY KEY AUTOINCREMENT, report_id TEXT NOT NULL UNIQUE, sku TEXT NOT NULL,
 		state TEXT NOT NULL DEFAULT 'pending', available INTEGER NOT NULL DEFAULT 0, revision INTEGER NOT NULL DEFAULT 0
 	);
-	CREATE INDEX IF NOT EXISTS unfinished ON sagas (sku, seq) WHERE state IN ('pending', 'compensating');
+	CREATE INDEX IF NOT EXISTS unfinished ON sagas (seq) WHERE state IN ('pending', 'compensating');
+	CREATE INDEX IF NOT EXISTS unfinished_by_sku ON sagas (sku, seq) WHERE state IN ('pending', 'compensating');
 	CREATE TABLE IF NOT EXISTS commands (
 		saga INTEGER NOT NULL REFERENCES sagas (seq), position INTEGER NOT NULL, name TEXT NOT NULL,
 		state TEXT NOT NULL DEFAULT 'pending', attempts INTEGER NOT NULL DEFAULT 0, error TEXT NOT NULL DEFAULT '',

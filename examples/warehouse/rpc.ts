@@ -19,8 +19,13 @@ export async function serveRpc(place: Place, routes: Routes): Promise<void> {
 }
 
 /** Serves whoever has no broker, such as a warehouse or a person with curl; resolves to the address. */
-export async function serveHttp({ options, clock, onFault, atEnd }: Place, routes: Routes): Promise<string> {
-	const interceptors = [errorInterceptor(onFault)];
+export async function serveHttp(
+	{ options, clock, log, onFault: onError, atEnd }: Place,
+	routes: Routes,
+): Promise<string> {
+	const interceptors = [errorInterceptor(onError)];
+	// Callers come and go as they like.
+	const onFault = (error: unknown, what: string) => log.debug({ err: error }, what);
 	const addresses = [`127.0.0.1:${options.port}`];
 	const server = await serveHttp2({ routes, interceptors, addresses, clock, onFault });
 	atEnd(() => server.close(graceMs));

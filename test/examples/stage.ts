@@ -6,20 +6,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type ConfirmChannel, connect } from "amqplib";
 import { onTestFinished } from "vitest";
-import { eventExchange, eventQueue } from "../../examples/choreography/topology.ts";
-import {
-	CatalogService,
-	ReorderService,
-	StockService,
-	UserService,
-} from "../../examples/gen/warehouse/v1/command_services_pb.ts";
-import { InventoryService } from "../../examples/gen/warehouse/v1/inventory_service_pb.ts";
 import { createFleet, type Fleet } from "../../examples/warehouse/fleet.ts";
 import type { Style } from "../../examples/warehouse/options.ts";
+import { removeQueues } from "../../examples/warehouse/remove-queues.ts";
 import type { Report } from "../../examples/warehouse/report.ts";
 import type { Seed } from "../../examples/warehouse/seed.ts";
 import { createWarehouse, type Warehouse } from "../../examples/warehouse/warehouse.ts";
-import { requestQueue } from "../../src/rpc/amqp/names.ts";
 import { sharedBrokerUrl } from "../amqp/broker.ts";
 
 export interface Stage {
@@ -62,8 +54,8 @@ export async function setStage(style: Style, { smtpUrl = "" } = {}): Promise<Sta
 	onTestFinished(async () => {
 		warehouse.close();
 		await fleet.end();
-		await removeQueues(channel, namespace);
 		await connection.close();
+		await removeQueues(amqpUrl, namespace);
 		await rm(data, { recursive: true });
 	});
 	return { data, namespace, fleet, warehouse, channel, log: () => log };
@@ -82,18 +74,6 @@ export async function until<T>(readNow: () => T, expected: (value: T) => boolean
 		if (performance.now() > end) throw new Error(`still ${JSON.stringify(value)} after ${withinMs} ms`);
 		await new Promise((resolve) => setTimeout(resolve, 10));
 	}
-}
-
-async function removeQueues(channel: ConfirmChannel, namespace: string): Promise<void> {
-	const services = ["catalog", "user", "reorder"].map((service) => eventQueue(namespace, service));
-	const called = [InventoryService, StockService, CatalogService, UserService, ReorderService];
-	const queues = [
-		...services.flatMap((queue) => [queue, `${queue}.dead-letters`]),
-		...called.map(({ typeName }) => requestQueue(namespace, typeName)),
-		`${namespace}.rpc.dead-letters`,
-	];
-	for (const queue of queues) await channel.deleteQueue(queue);
-	for (const exchange of [eventExchange(namespace), `${namespace}.rpc.dead`]) await channel.deleteExchange(exchange);
 }
 
 async function freePort(): Promise<number> {
