@@ -34,6 +34,10 @@ export function createCarrierLab(): CarrierLab {
 	}
 
 	const service: ServiceImpl<typeof CarrierService> = {
+		async again({ text, how, body }, context) {
+			await end(how, context);
+			return { text, body };
+		},
 		async unary({ text, how, body }, context) {
 			const asked = context.requestHeader.get("x-asked");
 			if (asked) {

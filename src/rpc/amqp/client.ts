@@ -139,8 +139,11 @@ export function connectAmqpRpc(options: AmqpRpcClientOptions): AmqpRpcClient {
 		);
 		calls.set(id, {
 			receive(frame) {
-				if (frame.kind === "answer") answer.resolve(frame);
-				else if (frame.kind === "accept") server = frame.from;
+				if (frame.kind === "answer") {
+					// A second one may be in the same read.
+					calls.delete(id);
+					answer.resolve(frame);
+				} else if (frame.kind === "accept") server = frame.from;
 				else counters.late++;
 			},
 			fail: end,

@@ -213,11 +213,10 @@ export async function serveAmqp(options: AmqpServeOptions): Promise<AmqpRpcServe
 			delivery.reject(true);
 			throw error;
 		}
-		if (!(await answer(request, result))) delivery.reject(true);
-		else if (result.status !== 200 && isUndecodable(handler, request)) {
-			counters.unreadable++;
-			delivery.reject(false);
-		} else delivery.ack();
+		if (result.status !== 200 && isUndecodable(handler, request))
+			setAside(delivery, "its body is no message of its method");
+		else if (await answer(request, result)) delivery.ack();
+		else delivery.reject(true);
 	}
 
 	async function stream({ delivery, request, handler }: Job): Promise<void> {
