@@ -75,19 +75,28 @@ async function healthFindings({ processors }: Lab): Promise<string[]> {
 	});
 }
 
-/** I4: nothing is left at the broker that grows with each fault. Resolves to the dead letters. */
-export async function untilTidy(broker: Broker, { namespace }: BrokerLab): Promise<number> {
+/** I4: nothing is left at the broker that grows with each fault. Resolves to why each dead letter is one. */
+export async function untilTidy(broker: Broker, { namespace, connection }: BrokerLab): Promise<string[]> {
+	const letters = `${namespace}.rpc.dead-letters`;
 	let dead = 0;
 	await until("empty queues and no mailbox without an owner", queuesEmptyMs, async () => {
 		const rows = (await broker.ctl("list_queues", "name", "messages")).split("\n").map((row) => row.split("\t"));
 		const queues = new Map(
 			rows.flatMap(([name, count]) => (name?.startsWith(namespace) ? [[name, Number(count)]] : [])),
 		);
-		dead = queues.get(`${namespace}.rpc.dead-letters`) ?? 0;
-		const filled = [...queues].filter(([name, count]) => count > 0 && !name.endsWith("dead-letters"));
+		dead = queues.get(letters) ?? 0;
+		const filled = [...queues].filter(([name, count]) => count > 0 && name !== letters);
 		const mailboxes = [...queues.keys()].filter((name) => name.includes(".mailbox."));
 		if (filled.length === 0 && mailboxes.length === mailboxesOfRelay) return true;
 		throw new Error(`${mailboxes.length} mailboxes; ${JSON.stringify(filled)}`);
 	});
-	return dead;
+	const channel = connection.channel({ prefetch: 1 });
+	await channel.ready();
+	const reasons: string[] = [];
+	for (let n = 0; n < dead; n++) {
+		const letter = await channel.session!.channel.get(letters, { noAck: true });
+		if (letter) reasons.push(String(letter.properties.headers?.["x-first-death-reason"]));
+	}
+	await channel.close();
+	return reasons;
 }
