@@ -1,0 +1,59 @@
+// Dead letters at a real broker: looked at, they stay; given back, they are where they came from.
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { type AmqpConnection, connectAmqp } from "../../../src/amqp/connection.ts";
+import { systemClock } from "../../../src/clock.ts";
+import { amqpRpcBounds } from "../../../src/rpc/amqp/bounds.ts";
+import { type DeadLetter, visitDeadLetters } from "../../../src/rpc/amqp/dead-letters.ts";
+import { deadLetterQueue } from "../../../src/rpc/amqp/names.ts";
+import { declareDeadLetters, declareRequests } from "../../../src/rpc/amqp/topology.ts";
+import { brokerInstalled, sharedBrokerUrl } from "../../amqp/broker.ts";
+import { amqpSettings } from "../../amqp/settings.ts";
+
+describe.skipIf(!brokerInstalled)("R10: dead letters", () => {
+	const namespace = `test-${crypto.randomUUID()}`;
+	const dead = deadLetterQueue(namespace);
+	let connection: AmqpConnection;
+	beforeEach(() => {
+		const ports = { clock: systemClock, random: Math.random, onFault() {} };
+		connection = connectAmqp(amqpSettings(sharedBrokerUrl()), "test", ports);
+	});
+	afterEach(() => connection.close());
+
+	async function visit(replay: boolean): Promise<DeadLetter[]> {
+		const letters: DeadLetter[] = [];
+		await visitDeadLetters({ connection, queue: dead, max: 10, replay, onLetter: (letter) => letters.push(letter) });
+		return letters;
+	}
+
+	test("are shown, stay until they are given back, and then lack nothing but their deadline", async () => {
+		let queue = "";
+		const channel = connection.channel({
+			prefetch: 1,
+			async setup(session) {
+				await declareDeadLetters(session.channel, namespace, amqpRpcBounds);
+				queue = await declareRequests(session.channel, namespace, "a.v1.Service", amqpRpcBounds);
+			},
+		});
+		await channel.ready();
+		const { channel: raw } = channel.session!;
+		const headers = { path: "/a.v1.Service/Do", requestId: "7", deadline: "1" };
+		const properties = { type: "request", appId: "someone", correlationId: "c", replyTo: "nowhere", headers };
+		await channel.publish({ exchange: "", routingKey: queue, body: Buffer.from("what"), messageId: "m", properties });
+		const got = await raw.get(queue);
+		if (got === false) throw new Error("the request is not there");
+		raw.reject(got, false);
+
+		const shown = { reason: "rejected", queue, path: "/a.v1.Service/Do", caller: "someone", messageId: "m", bytes: 4 };
+		await expect.poll(() => visit(false)).toMatchObject([shown]);
+		expect(await visit(false)).toMatchObject([shown]);
+		expect(await visit(true)).toMatchObject([shown]);
+		expect(await visit(true)).toEqual([]);
+		const back = await raw.get(queue);
+		if (back === false) throw new Error("the request did not come back");
+		expect(back.content.toString()).toBe("what");
+		expect(back.properties).toMatchObject({ messageId: "m", correlationId: "c", replyTo: "nowhere", appId: "someone" });
+		expect(back.properties.headers).toMatchObject({ path: "/a.v1.Service/Do", requestId: "7" });
+		expect(back.properties.headers).not.toHaveProperty("deadline");
+		raw.ack(back);
+	});
+});
