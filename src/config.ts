@@ -1,6 +1,18 @@
 // Every setting: its name, default, unit and meaning, in one table. From the environment, or from a flag, which wins.
 import { type Command, Option } from "commander";
-import { address, amqpUrls, choice<const, fee, filled, integer, namespace, socket, socketOrAddress, text, url } from "./setting-values.ts";
+import {
+	address,
+	amqpUrls,
+	choice,
+	fee,
+	filled,
+	integer,
+	namespace,
+	socket,
+	socketOrAddress,
+	text,
+	url,
+} from "./setting-values.ts";
 
 interface Setting<T> {
 	/** The environment's name; the flag is the same in lower case with dashes. */
