@@ -67,6 +67,7 @@ export async function startBroker({ config = [] }: BrokerOptions = {}): Promise<
 		RABBITMQ_PID_FILE: join(folder, "pid"),
 		ERL_EPMD_PORT: String(epmd),
 		ERL_EPMD_ADDRESS: "127.0.0.1",
+		ERL_CRASH_DUMP: join(folder, "crash.dump"),
 		// Two cores are shared with all that is tested.
 		RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS: "+S 2:2 +sbwt none +sbwtdcpu none +sbwtdio none",
 	};
