@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { catalogSchema, createCatalog } from "../warehouse/catalog.ts";
 import { createMailer } from "../warehouse/mail.ts";
 import { createProgram, type Options } from "../warehouse/options.ts";
+import { createPost } from "../warehouse/post.ts";
 import { createReorder, reorderSchema } from "../warehouse/reorder.ts";
 import { readSeed } from "../warehouse/seed.ts";
 import { type Place, runService } from "../warehouse/service.ts";
@@ -39,17 +40,19 @@ const services: Readonly<Record<string, (place: Place, options: ChoreographyOpti
 	},
 
 	async user(place) {
-		const { data, seed, smtpUrl, namespace } = place.options;
+		const { options, clock, onFault, atEnd } = place;
+		const { data, seed, smtpUrl, namespace } = options;
 		const database = place.open(userSchema);
 		const { wishlists } = await readSeed(seed);
-		const users = createUsers(database, wishlists, await createMailer(smtpUrl, join(data, "mails")), place.clock.now);
+		const users = createUsers(database, wishlists);
+		const post = createPost({ database, mailer: await createMailer(smtpUrl, join(data, "mails")), clock, onFault });
+		atEnd(post.close);
 		await subscribe(place, {
 			service: "user",
-			// One whose mails are not all sent yet is not done with.
-			knows: (id) => database.knows(id) && users.allSent(),
-			async decide({ id, sku }, { available }) {
+			knows: database.knows,
+			decide({ id, sku }, { available }) {
 				database.once(id, () => users.notify(sku, available));
-				await users.sendMails();
+				post.wake();
 			},
 		});
 		return eventQueue(namespace, "user");

@@ -12,8 +12,8 @@ export interface Subscriber {
 	readonly service: string;
 	/** True where the event was handled before; that saves the query. */
 	readonly knows: (eventId: string) => boolean;
-	/** Resolves when all that follows from it is on disk. What it does for an event that it knows is nothing. */
-	readonly decide: (event: SkuProcessed, stock: Stock) => void | Promise<void>;
+	/** When it returns, what follows from the event is on disk; for one that it knows that is nothing. */
+	readonly decide: (event: SkuProcessed, stock: Stock) => void;
 }
 
 /** Events that are handled at a time. */
@@ -49,7 +49,7 @@ export async function subscribe(place: Place, { service, knows, decide }: Subscr
 		try {
 			const event = decodeEvent(properties.messageId, content);
 			if (knows(event.id)) log.info({ event }, "known already");
-			else await decide(event, await query(event.sku));
+			else decide(event, await query(event.sku));
 			delivery.ack();
 		} catch (error) {
 			if (!closing.signal.aborted) await refuse(delivery, error);

@@ -5,6 +5,7 @@ import { CatalogService, ReorderService, UserService } from "../gen/warehouse/v1
 import { catalogSchema, createCatalog } from "../warehouse/catalog.ts";
 import { createMailer } from "../warehouse/mail.ts";
 import { createProgram, integer, type Options } from "../warehouse/options.ts";
+import { createPost } from "../warehouse/post.ts";
 import { createReorder, reorderSchema } from "../warehouse/reorder.ts";
 import { serveRpc } from "../warehouse/rpc.ts";
 import { readSeed } from "../warehouse/seed.ts";
@@ -42,15 +43,18 @@ const services: Readonly<Record<string, (place: Place, options: OrchestrationOpt
 	},
 
 	async user(place) {
-		const { data, seed, smtpUrl } = place.options;
+		const { options, clock, onFault, atEnd } = place;
+		const { data, seed, smtpUrl } = options;
 		const database = place.open(userSchema);
 		const { wishlists } = await readSeed(seed);
-		const users = createUsers(database, wishlists, await createMailer(smtpUrl, join(data, "mails")), place.clock.now);
+		const users = createUsers(database, wishlists);
+		const post = createPost({ database, mailer: await createMailer(smtpUrl, join(data, "mails")), clock, onFault });
+		atEnd(post.close);
 		await serveRpc(place, ({ service }) => {
 			service(UserService, {
-				async updateWishlists({ key, sku, available }) {
+				updateWishlists({ key, sku, available }) {
 					database.once(key, () => users.notify(sku, available));
-					await users.sendMails();
+					post.wake();
 					return {};
 				},
 			});

@@ -166,7 +166,7 @@ export const UpdateWishlistsRequestSchema: GenMessage<UpdateWishlistsRequest> = 
   messageDesc(file_warehouse_v1_command_services, 4);
 
 /**
- * All mails that follow from it have been handed over.
+ * The mails that follow from it are written down, and will be sent.
  *
  * @generated from message warehouse.v1.UpdateWishlistsResponse
  */
@@ -490,7 +490,7 @@ export const CatalogService: GenService<{
  */
 export const UserService: GenService<{
   /**
-   * UpdateWishlists notifies those who wish for a SKU that has become available, each once.
+   * UpdateWishlists has those notified who wish for a SKU that has become available, each once, by a mail.
    *
    * @generated from rpc warehouse.v1.UserService.UpdateWishlists
    */
