@@ -10,7 +10,7 @@ import type { Way } from "../way.ts";
 import { identityCaller, identityRoutes, reportFault } from "./connect.ts";
 
 /** Of a run of its own: other runs on the same broker have others. The address is the broker's URL with it as fragment. */
-const newNamespace = () => `calls-${crypto.randomUUID()}`;
+const newNamespace = () => `calls-${crypto.randomUUID().slice(0, 8)}`;
 
 export const overAmqp: Way = {
 	title: "Connect, binary protobuf, AMQP",
