@@ -11,6 +11,7 @@ import { type CarrierSettings, connectCarrier } from "../rpc/connect-carrier.ts"
 import { createApi } from "./api.ts";
 import { apiDefaults } from "./route.ts";
 import { type Listen, serveApi, serverLimits } from "./serve.ts";
+import { warmUp, warmUpBounds } from "./warm-up.ts";
 
 export interface ApiProcessSettings extends CarrierSettings {
 	readonly listen: Listen;
@@ -33,6 +34,7 @@ export async function serveRelayApi(settings: ApiProcessSettings, log: Logger): 
 	const clock = systemClock;
 	const adminKey = adminKeyFile === "" ? undefined : (await readFile(adminKeyFile, "utf8")).trim();
 	if (adminKey === "") throw new Refusal(`the file of the admin key, ${adminKeyFile}, is empty`);
+	log.debug({ payments: await warmUp(clock, warmUpBounds) }, "warmed up");
 	const rpc = await connectCarrier(settings, "api", {
 		clock,
 		onFault: (error, what) => log.warn({ reason: error.message }, what),

@@ -11,6 +11,7 @@ import type { ConsumerFigures } from "./figures.ts";
 import { createGateway } from "./gateway.ts";
 import { connectQueue } from "./queue.ts";
 import { type ConsumerSettings, consumerDefaults } from "./settings.ts";
+import { warmUp, warmUpBounds } from "./warm-up.ts";
 
 export interface ConsumerProcessSettings extends CarrierSettings {
 	readonly urls: Readonly<Record<Processor, string>>;
@@ -43,6 +44,7 @@ const answersOfClose = 0.1;
 export async function serveConsumer(settings: ConsumerProcessSettings, log: Logger): Promise<RunningConsumer> {
 	const clock = systemClock;
 	const consumerSettings = toConsumerSettings(settings);
+	log.debug({ payments: await warmUp(consumerSettings, clock, warmUpBounds) }, "warmed up");
 	const rpc = await connectCarrier(settings, "consumer", {
 		clock,
 		onFault: (error, what) => log.warn({ reason: error.message }, what),
