@@ -44,6 +44,9 @@ export async function runServiceProcess(service: ServiceProcess): Promise<void> 
 		return refusal ? refuse(refusal.message) : end(error, "promises can no longer be kept; the process ends");
 	};
 
+	// What it needs may be long in coming, and its supervisor may end before that.
+	const leave = () => process.exit(0);
+	if (supervised) process.stdin.once("end", leave).resume();
 	let running: RunningService;
 	try {
 		running = await service.start(log, fail);
@@ -52,6 +55,7 @@ export async function runServiceProcess(service: ServiceProcess): Promise<void> 
 		return refusal === undefined ? end(error, "cannot start") : refuse(refusal);
 	}
 
+	process.stdin.off("end", leave);
 	let stopping = false;
 	async function stop(): Promise<void> {
 		if (stopping) return;
@@ -62,7 +66,7 @@ export async function runServiceProcess(service: ServiceProcess): Promise<void> 
 	}
 	process.on("SIGTERM", () => void stop());
 	process.on("SIGINT", () => void stop());
-	if (supervised) process.stdin.on("end", () => void stop()).resume();
+	if (supervised) process.stdin.on("end", () => void stop());
 	keepCompiledCode();
 	process.stdout.write(`${name.padEnd(18)} ready  ${running.address}\n`);
 }

@@ -4,6 +4,7 @@ import { type ChannelModel, connect as connectTo } from "amqplib";
 import type { Clock } from "../clock.ts";
 import { type AmqpChannel, type ChannelOptions, type KeptChannel, keepChannel } from "./channel.ts";
 import { type AmqpCounters, createAmqpCounters } from "./counters.ts";
+import { refusedBy } from "./refused.ts";
 import type { AmqpSettings } from "./settings.ts";
 import { within } from "./within.ts";
 
@@ -12,6 +13,8 @@ export interface AmqpConnection {
 	channel(options: ChannelOptions): AmqpChannel;
 	readonly counters: Readonly<AmqpCounters>;
 	readonly connected: boolean;
+	/** Resolves once there was a connection; rejects with a Refusal where the broker refuses us before there ever was. */
+	ready(): Promise<void>;
 	close(): Promise<void>;
 }
 
@@ -49,6 +52,9 @@ export function connectAmqp(
 	let blocked = false;
 	let closed = false;
 	const pauses = new Set<() => void>();
+	const first = Promise.withResolvers<void>();
+	// Who does not ask for it is told by `onFault`.
+	first.promise.catch(() => {});
 
 	/** Full jitter over the second half, so that many clients do not come back at the same moment. */
 	function pauseMs(failures: number): number {
@@ -57,7 +63,8 @@ export function connectAmqp(
 	}
 
 	async function open(): Promise<void> {
-		const { protocol, hostname, port, username, password, vhost } = settings.hosts[attempts++ % settings.hosts.length]!;
+		const host = settings.hosts[attempts++ % settings.hosts.length]!;
+		const { protocol, hostname, port, username, password, vhost } = host;
 		const { heartbeatS: heartbeat, frameMaxBytes: frameMax } = settings;
 		let opened: ChannelModel;
 		try {
@@ -71,7 +78,9 @@ export function connectAmqp(
 				},
 			);
 		} catch (error) {
-			return again(error as Error, `no connection to the broker at ${hostname}:${port}`);
+			const refusal = refusedBy(host, error as Error);
+			if (refusal) first.reject(refusal);
+			return again(refusal ?? (error as Error), `no connection to the broker at ${hostname}:${port}`);
 		}
 		let cause: Error | undefined;
 		opened.on("error", (error) => {
@@ -88,6 +97,7 @@ export function connectAmqp(
 		opened.on("unblocked", () => setBlocked(false));
 		if (closed) return destroy(opened);
 		model = opened;
+		first.resolve();
 		if (attempts > 1) counters.reconnects++;
 		setBlocked(false);
 		for (const channel of channels) openChannel(channel, 0);
@@ -137,6 +147,7 @@ export function connectAmqp(
 		get connected() {
 			return model !== undefined;
 		},
+		ready: () => first.promise,
 		channel(options) {
 			const channel = keepChannel(options, {
 				counters,

@@ -49,6 +49,8 @@ export async function openBroker(settings: BrokerSettings, log: Logger, ports: B
 	const { clock, store } = ports;
 	const onFault = (error: unknown, what: string) => log.warn({ reason: String(error) }, what);
 	const { connection, address } = await connectBroker(settings, "cache", { clock, onFault });
+	// Events wait in the store for a broker that is not there; calls cannot come without it.
+	if (carrier === "amqp") await connection.ready();
 	const server = carrier === "amqp" ? await serve() : undefined;
 	const announcing = events === "amqp" ? await announce() : undefined;
 

@@ -59,7 +59,10 @@ export async function connectCarrier(
 	};
 }
 
-/** `address` is the broker's, without what is secret. */
+/**
+ * Resolves after the first attempt to connect, which goes on where the broker is not there; rejects with a Refusal where it
+ * is there and refuses us. `address` is the broker's, without what is secret.
+ */
 export async function connectBroker(
 	options: AmqpOptions,
 	name: string,
@@ -68,7 +71,21 @@ export async function connectBroker(
 	const { connectAmqp } = await import("../amqp/connection.ts");
 	const { readAmqpSettings } = await import("../amqp/settings.ts");
 	const settings = await readAmqpSettings(options);
-	const connection = connectAmqp(settings, `payrelay ${name}`, { clock, random: Math.random, onFault });
+	const tried = Promise.withResolvers<void>();
+	const connection = connectAmqp(settings, `payrelay ${name}`, {
+		clock,
+		random: Math.random,
+		onFault(error, what) {
+			onFault(error, what);
+			tried.resolve();
+		},
+	});
+	try {
+		await Promise.race([connection.ready(), tried.promise]);
+	} catch (refusal) {
+		await connection.close();
+		throw refusal;
+	}
 	return {
 		connection,
 		address: settings.hosts.map(({ protocol, hostname, port }) => `${protocol}://${hostname}:${port}`).join(","),
