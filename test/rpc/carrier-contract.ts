@@ -151,8 +151,7 @@ export function carrierContract(
 				failure(drain(client.count({ to: 1, how: "hang" }, { signal: given.signal }))),
 				failure(drain(client.echo(silence(given.signal), { signal: given.signal }))),
 			];
-			// The servers have them all once a later call is answered.
-			await client.unary({});
+			await Promise.all(["Unary", "Count", "Echo"].map(lab.began));
 			given.abort();
 			for (const error of await Promise.all(calls)) expect(error.code).toBe(Code.Canceled);
 			await Promise.all(["Unary", "Count", "Echo"].map(lab.ended));

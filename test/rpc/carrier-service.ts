@@ -7,17 +7,21 @@ import { CarrierService } from "./gen/carrier/v1/carrier_pb.ts";
 
 export interface CarrierLab {
 	readonly routes: Routes;
+	/** Resolves once a call of this method waits to be ended. */
+	began(method: string): Promise<unknown>;
 	/** Resolves, once a call of this method has noticed that it is over, to why. */
 	ended(method: string): Promise<unknown>;
 }
 
 export function createCarrierLab(): CarrierLab {
-	const endings = new Map<string, PromiseWithResolvers<unknown>>();
-	const ending = (method: string) => {
-		const known = endings.get(method) ?? Promise.withResolvers<unknown>();
-		endings.set(method, known);
+	const moments = new Map<string, PromiseWithResolvers<unknown>>();
+	const moment = (name: string) => {
+		const known = moments.get(name) ?? Promise.withResolvers<unknown>();
+		moments.set(name, known);
 		return known;
 	};
+	const beginning = (method: string) => moment(`${method} began`);
+	const ending = (method: string) => moment(`${method} ended`);
 
 	async function end(how: string, context: HandlerContext): Promise<void> {
 		if (how === "refused") {
@@ -28,6 +32,7 @@ export function createCarrierLab(): CarrierLab {
 		if (how === "broken") throw new TypeError("the secret is 42");
 		if (how !== "hang") return;
 		const { signal } = context;
+		beginning(context.method.name).resolve(undefined);
 		if (!signal.aborted) await new Promise((resolve) => signal.addEventListener("abort", resolve, { once: true }));
 		ending(context.method.name).resolve(signal.reason);
 		throw signal.reason;
@@ -71,11 +76,13 @@ export function createCarrierLab(): CarrierLab {
 			const over = () => ending("Echo").resolve(context.signal.reason);
 			context.signal.addEventListener("abort", over, { once: true });
 			if (context.signal.aborted) over();
+			beginning("Echo").resolve(undefined);
 			for await (const { text } of requests) yield { text };
 		},
 	};
 	return {
 		routes: (router) => void router.service(CarrierService, service),
+		began: (method) => beginning(method).promise,
 		ended: (method) => ending(method).promise,
 	};
 }
