@@ -1,5 +1,6 @@
 // The cache as a process serves it: its store by name, its routes over HTTP/2.
-import { mkdir } from "node:fs/promises";
+import { mkdir, rm } from "node:fs/promises";
+import { join } from "node:path";
 import { systemClock } from "../clock.ts";
 import { Health } from "../gen/grpc/health/v1/health_pb.ts";
 import { ProcessorService } from "../gen/payrelay/v1/processor_service_pb.ts";
@@ -8,8 +9,8 @@ import { StatsService } from "../gen/payrelay/v1/stats_service_pb.ts";
 import type { Logger } from "../log.ts";
 import { edgeInterceptors } from "../rpc/edge.ts";
 import { createHealth } from "../rpc/health.ts";
+import { connectHttp2 } from "../rpc/http2-client.ts";
 import { serveHttp2 } from "../rpc/http2-server.ts";
-import { connectMemory } from "../rpc/memory.ts";
 import { reflectionRoutes } from "../rpc/reflection.ts";
 import { createValidation } from "../rpc/validate.ts";
 import { type BrokerSettings, openBroker } from "./broker.ts";
@@ -43,6 +44,7 @@ export async function serveCache(
 		log.error({ err: error, method }, "a call met an error that nobody expected"),
 	);
 	const storeSettings: StoreSettings = { ...settings, events: settings.events === "amqp" };
+	const onFault = (error: unknown, what: string): void => log.debug({ err: error }, what);
 	const names = services.map(({ typeName }) => typeName);
 	const health = createHealth(names);
 	return startCache({
@@ -60,11 +62,27 @@ export async function serveCache(
 			const { openSqliteRows } = await import("./store/sqlite/rows.ts");
 			return createStore(await openSqliteRows(settings.dataDir), storeSettings, { clock });
 		},
-		openScratchStore: async () =>
-			createStore(createMemoryRows(), { ...storeSettings, events: false }, { clock, paceMs: 0 }),
-		connect(routes) {
+		async openScratchStore() {
+			const scratch = { ...storeSettings, events: false };
+			if (settings.store === "memory") return createStore(createMemoryRows(), scratch, { clock, paceMs: 0 });
+			const { openSqliteRows } = await import("./store/sqlite/rows.ts");
+			const folder = join(settings.dataDir, "warm-up");
+			const remove = () => rm(folder, { recursive: true, force: true });
+			await remove();
+			const store = createStore(await openSqliteRows(folder), scratch, { clock, paceMs: 0 });
+			return { ...store, close: () => store.close().finally(remove) };
+		},
+		async connect(routes) {
 			validation.warm(services);
-			return connectMemory(routes, interceptors);
+			const server = await serveHttp2({ routes, interceptors, addresses: ["127.0.0.1:0"], clock, onFault });
+			const client = connectHttp2(server.addresses[0]!);
+			return {
+				transport: client.transport,
+				close() {
+					client.close();
+					return server.close(0);
+				},
+			};
 		},
 		setServing(serving) {
 			for (const name of ["", ...names]) health.set(name, serving);
@@ -80,7 +98,7 @@ export async function serveCache(
 				interceptors,
 				addresses: settings.addresses,
 				clock,
-				onFault: (error, what) => log.debug({ err: error }, what),
+				onFault,
 			});
 			return {
 				address: [...server.addresses, ...broker.addresses].join("  "),

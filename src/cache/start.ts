@@ -23,6 +23,11 @@ export interface Listener extends CacheServer {
 	broker?(): Promise<BrokerView>;
 }
 
+export interface Connected {
+	readonly transport: Transport;
+	close(): Promise<void>;
+}
+
 export interface CachePorts {
 	readonly settings: StoreSettings;
 	readonly clock: Clock;
@@ -30,13 +35,14 @@ export interface CachePorts {
 	readonly openStore: () => Promise<Store>;
 	/** An empty store of the same kind that is thrown away after the warm-up. */
 	readonly openScratchStore: () => Promise<Store>;
-	/** A client's way to these routes within the process, with the checks that callers from outside go through. */
-	readonly connect: (routes: Routes) => Transport;
+	/** A client's way to these routes from within the process, as callers from outside reach them. */
+	readonly connect: (routes: Routes) => Promise<Connected>;
 	/** Lets callers in. */
 	readonly listen: (routes: Routes, store: Store) => Promise<Listener>;
 	/** What those who check its health are to be told from now on. */
 	readonly setServing: (serving: boolean) => void;
-	readonly warmUpBounds: WarmUpBounds;
+	/** While payments wait and while none do. */
+	readonly warmUpBounds: { readonly hasty: WarmUpBounds; readonly thorough: WarmUpBounds };
 	/** Ends the process. */
 	readonly fail: (cause: unknown) => void;
 }
@@ -48,7 +54,8 @@ export async function startCache(ports: CachePorts): Promise<CacheServer> {
 	const { settings, clock, log } = ports;
 	const store = await ports.openStore();
 	try {
-		const warm = await warmUpOnScratch(ports);
+		const { waiting, inDoubt } = await store.figures();
+		const warm = await warmUpOnScratch(ports, waiting + inDoubt > 0 ? "hasty" : "thorough");
 		log.info({ payments: warm }, "warmed up");
 		let server: Listener | undefined;
 		const cache = createCache({
@@ -80,16 +87,19 @@ export async function startCache(ports: CachePorts): Promise<CacheServer> {
 }
 
 /** A warm-up that fails is no reason not to serve, but somebody should know. */
-async function warmUpOnScratch(ports: CachePorts): Promise<number> {
+async function warmUpOnScratch(ports: CachePorts, how: keyof CachePorts["warmUpBounds"]): Promise<number> {
 	const { settings, clock, log } = ports;
 	const onFailed = (cause: unknown) => log.warn({ err: cause }, "the warm-up's scratch store failed");
 	try {
 		const store = await ports.openScratchStore();
 		const cache = createCache({ store, clock, settings, onFailed });
+		let connected: Connected | undefined;
 		try {
-			return await warmUp(ports.connect(cache.routes), clock, ports.warmUpBounds);
+			connected = await ports.connect(cache.routes);
+			return await warmUp(connected.transport, clock, ports.warmUpBounds[how]);
 		} finally {
 			await cache.close();
+			await connected?.close();
 		}
 	} catch (cause) {
 		log.warn({ err: cause }, "the warm-up failed; the first calls will be slower");

@@ -27,7 +27,7 @@ function createPorts(changes: Partial<CachePorts> = {}) {
 			return { ...store, close: () => store.close().then(() => void events.push("closed")) };
 		},
 		openScratchStore: async () => createStore(createMemoryRows(), storeSettings, { clock: systemClock, paceMs: 0 }),
-		connect,
+		connect: async (routes) => ({ transport: connect(routes), close: async () => {} }),
 		setServing(serving) {
 			open.serving = serving;
 		},
@@ -36,7 +36,7 @@ function createPorts(changes: Partial<CachePorts> = {}) {
 			open.transport = connect(routes);
 			return { address: "here", close: async () => void events.push("stopped") };
 		},
-		warmUpBounds: { ms: 60_000, payments: 32 },
+		warmUpBounds: { hasty: { ms: 60_000, payments: 32 }, thorough: { ms: 60_000, payments: 32 } },
 		fail: (cause) => void events.push(`failed: ${cause}`),
 		...changes,
 	};
@@ -80,7 +80,7 @@ test("when the store fails, callers are told before the process ends", async () 
 		clock,
 		openStore: async () => createStore(rows, storeSettings, { clock }),
 		openScratchStore: async () => createStore(createMemoryRows(), storeSettings, { clock }),
-		warmUpBounds: { ms: 0, payments: 0 },
+		warmUpBounds: { hasty: { ms: 0, payments: 0 }, thorough: { ms: 0, payments: 0 } },
 	});
 	const starting = startCache(ports);
 	await clock.advance(10);
