@@ -1,5 +1,5 @@
 // A real RabbitMQ for the tests: a node of its own, with its own ports and folder, that can be stopped, killed and started again.
-import { execFile, spawn, spawnSync } from "node:child_process";
+import { execFile, type StdioOptions, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { createWriteStream, existsSync } from "node:fs";
 import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
@@ -74,7 +74,8 @@ export async function startBroker({ config = [] }: BrokerOptions = {}): Promise<
 	let running: ReturnType<typeof spawn> | undefined;
 
 	async function start(): Promise<void> {
-		const node = spawn(join(programs!, "rabbitmq-server"), { env, detached: true, stdio: ["ignore", "pipe", "pipe"] });
+		const stdio: StdioOptions = ["ignore", "pipe", "pipe"];
+		const node = spawn(join(programs!, "rabbitmq-server"), { env, cwd: folder, detached: true, stdio });
 		const output = createWriteStream(join(folder, "output"), { flags: "a" });
 		node.stdout!.pipe(output, { end: false });
 		node.stderr!.pipe(output, { end: false });
