@@ -19,7 +19,7 @@ export interface Subscriber {
 /** Events that are handled at a time. */
 const prefetch = 16;
 const queryTimeoutMs = 2_000;
-/** The inventory may be away for as long as these queries and pauses take, about a minute and a half. */
+/** The inventory may be away for as long as these queries and pauses take: almost two minutes, at each of four deliveries. */
 const queriesMax = 30;
 const queryPauseMinMs = 50;
 const queryPauseMaxMs = 2_000;

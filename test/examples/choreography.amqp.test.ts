@@ -1,10 +1,13 @@
 // Choreography: whoever listens is told, whenever it joins; what nobody can handle is put aside.
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { encodeEvent } from "../../examples/choreography/event.ts";
 import { deadLetterQueue, eventExchange } from "../../examples/choreography/topology.ts";
 import { read, readFinalState } from "../../examples/warehouse/final-state.ts";
 import { brokerInstalled } from "../amqp/broker.ts";
 import { report, type Stage, setStage, until } from "./stage.ts";
+
+/** Several processes are started for each. */
+vi.setConfig({ testTimeout: 60_000 });
 
 const amqpTest = test.skipIf(!brokerInstalled);
 
@@ -96,7 +99,8 @@ amqpTest(
 	"an event that cannot be read, or of a SKU that nobody reported, is put aside; the next one is handled",
 	async () => {
 		const stage = await setStage("choreography");
-		const { fleet, warehouse, channel, namespace } = stage;
+		const { fleet, warehouse, namespace } = stage;
+		const channel = await stage.channel();
 		await fleet.start("catalog");
 		await fleet.start("inventory");
 		const publish = (messageId: string, body: Uint8Array) =>
@@ -105,16 +109,14 @@ amqpTest(
 		publish("e2", encodeEvent({ id: "e2", sku: "UNKNOWN" }));
 		await warehouse.request(report("r1", "CHAIR-1", 5));
 		await inCatalog(stage, "CHAIR-1");
-		const reasons: string[] = [];
-		const dead = deadLetterQueue(namespace, "catalog");
+		const reasons: unknown[] = [];
 		await until(
-			() => reasons.length,
-			(count) => {
-				void channel.get(dead, { noAck: true }).then((message) => {
-					if (message) reasons.push(String(message.properties.headers?.["x-first-death-reason"]));
-				});
-				return count === 2;
+			async () => {
+				const message = await channel.get(deadLetterQueue(namespace, "catalog"), { noAck: true });
+				if (message) reasons.push(message.properties.headers?.["x-first-death-reason"]);
+				return reasons.length;
 			},
+			(count) => count === 2,
 		);
 		expect(reasons).toEqual(["rejected", "delivery_limit"]);
 	},

@@ -2,10 +2,13 @@
 import { once } from "node:events";
 import { createServer, type Socket } from "node:net";
 import { createInterface } from "node:readline";
-import { expect, onTestFinished, test } from "vitest";
+import { expect, onTestFinished, test, vi } from "vitest";
 import { readFinalState } from "../../examples/warehouse/final-state.ts";
 import { brokerInstalled } from "../amqp/broker.ts";
 import { report, setStage, until } from "./stage.ts";
+
+/** Several processes are started for each. */
+vi.setConfig({ testTimeout: 60_000 });
 
 /** An SMTP server that refuses its first mail for now, and keeps the others; RFC 5321. */
 async function startMailServer() {

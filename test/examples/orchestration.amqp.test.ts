@@ -1,6 +1,6 @@
 // Orchestration: the inventory knows what must happen, has it done within its bounds, and takes back what cannot be finished.
 import { type Client, createClient } from "@connectrpc/connect";
-import { expect, onTestFinished, test } from "vitest";
+import { expect, onTestFinished, test, vi } from "vitest";
 import {
 	CommandState,
 	type GetReportResponse,
@@ -11,6 +11,9 @@ import { read, readFinalState } from "../../examples/warehouse/final-state.ts";
 import { connectHttp2 } from "../../src/rpc/http2-client.ts";
 import { brokerInstalled } from "../amqp/broker.ts";
 import { report, type Stage, setStage, until } from "./stage.ts";
+
+/** Several processes are started for each. */
+vi.setConfig({ testTimeout: 60_000 });
 
 const amqpTest = test.skipIf(!brokerInstalled);
 

@@ -19,8 +19,8 @@ export interface Stage {
 	readonly namespace: string;
 	readonly fleet: Fleet;
 	readonly warehouse: Warehouse;
-	/** A channel of the test's own. */
-	readonly channel: ConfirmChannel;
+	/** Opens a channel of the test's own. */
+	readonly channel: () => Promise<ConfirmChannel>;
 	/** What the services have written into their logs. */
 	readonly log: () => string;
 }
@@ -37,14 +37,11 @@ export const seed: Seed = {
 };
 
 /** Nothing runs yet. All goes when the test is over. */
-export async function setStage(style: Style, { smtpUrl = "" } = {}): Promise<Stage> {
+export async function setStage(style: Style, { smtpUrl = "", amqpUrl = sharedBrokerUrl() } = {}): Promise<Stage> {
 	const data = await mkdtemp(join(tmpdir(), `${style}-`));
 	const namespace = `${style}-${crypto.randomUUID()}`;
 	const seedFile = join(data, "seed.json");
 	await writeFile(seedFile, JSON.stringify(seed));
-	const amqpUrl = sharedBrokerUrl();
-	const connection = await connect(amqpUrl);
-	const channel = await connection.createConfirmChannel();
 	const options = { amqpUrl, namespace, data, port: await freePort(), seed: seedFile, smtpUrl, logLevel: "warn" };
 	let log = "";
 	const fleet = createFleet(style, options, (text) => {
@@ -54,10 +51,14 @@ export async function setStage(style: Style, { smtpUrl = "" } = {}): Promise<Sta
 	onTestFinished(async () => {
 		warehouse.close();
 		await fleet.end();
-		await connection.close();
 		await removeQueues(amqpUrl, namespace);
 		await rm(data, { recursive: true });
 	});
+	async function channel(): Promise<ConfirmChannel> {
+		const connection = await connect(amqpUrl);
+		onTestFinished(() => connection.close());
+		return connection.createConfirmChannel();
+	}
 	return { data, namespace, fleet, warehouse, channel, log: () => log };
 }
 
@@ -66,10 +67,14 @@ export function report(reportId: string, sku: string, received: number, damaged 
 }
 
 /** Resolves when what is read is as expected; where it never is, the test shows what it was. */
-export async function until<T>(readNow: () => T, expected: (value: T) => boolean, withinMs = 15_000): Promise<T> {
+export async function until<T>(
+	readNow: () => T | Promise<T>,
+	expected: (value: T) => boolean,
+	withinMs = 15_000,
+): Promise<T> {
 	const end = performance.now() + withinMs;
 	for (;;) {
-		const value = readNow();
+		const value = await readNow();
 		if (expected(value)) return value;
 		if (performance.now() > end) throw new Error(`still ${JSON.stringify(value)} after ${withinMs} ms`);
 		await new Promise((resolve) => setTimeout(resolve, 10));

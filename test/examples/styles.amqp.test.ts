@@ -94,7 +94,8 @@ async function runThrough(style: Style, tellAgain: (stage: Stage) => Promise<voi
 }
 
 /** Publishes r1's event once more, as a producer does that did not hear of its confirm. */
-async function publishAgain({ channel, namespace }: Stage): Promise<void> {
+async function publishAgain({ channel: open, namespace }: Stage): Promise<void> {
+	const channel = await open();
 	const event = { id: "r1", sku: "CHAIR-1" };
 	channel.publish(eventExchange(namespace), "", Buffer.from(encodeEvent(event)), { messageId: event.id });
 	await channel.waitForConfirms();
