@@ -7,7 +7,7 @@ import { brokerInstalled } from "../amqp/broker.ts";
 import { report, type Stage, setStage, until } from "./stage.ts";
 
 /** Several processes are started for each. */
-vi.setConfig({ testTimeout: 60_000 });
+vi.setConfig({ testTimeout: 90_000 });
 
 const amqpTest = test.skipIf(!brokerInstalled);
 

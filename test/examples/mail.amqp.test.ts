@@ -8,7 +8,7 @@ import { brokerInstalled } from "../amqp/broker.ts";
 import { report, setStage, until } from "./stage.ts";
 
 /** Several processes are started for each. */
-vi.setConfig({ testTimeout: 60_000 });
+vi.setConfig({ testTimeout: 90_000 });
 
 /** An SMTP server that refuses its first mail for now, and keeps the others; RFC 5321. */
 async function startMailServer() {

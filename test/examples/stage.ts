@@ -70,7 +70,7 @@ export function report(reportId: string, sku: string, received: number, damaged 
 export async function until<T>(
 	readNow: () => T | Promise<T>,
 	expected: (value: T) => boolean,
-	withinMs = 15_000,
+	withinMs = 30_000,
 ): Promise<T> {
 	const end = performance.now() + withinMs;
 	for (;;) {
