@@ -239,9 +239,9 @@ const table = {
 	patienceMs: setting(
 		"PATIENCE_MS",
 		integer(0, 1e8),
-		5_000,
+		50_000,
 		"ms",
-		"how much later than at the dearer processor a payment may be charged at the cheaper one",
+		"how much later than at the dearer processor a payment may be charged at the cheaper one; where that saves less than a twentieth, less",
 	),
 	chargeDeadlineMinMs: setting(
 		"CHARGE_DEADLINE_MIN_MS",
