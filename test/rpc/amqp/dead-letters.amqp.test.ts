@@ -21,7 +21,13 @@ describe.skipIf(!brokerInstalled)("R10: dead letters", () => {
 
 	async function visit(replay: boolean): Promise<DeadLetter[]> {
 		const letters: DeadLetter[] = [];
-		await visitDeadLetters({ connection, queue: dead, max: 10, replay, onLetter: (letter) => letters.push(letter) });
+		await visitDeadLetters({
+			connection,
+			queue: dead,
+			max: 10,
+			replays: () => replay,
+			onLetter: (letter) => letters.push(letter),
+		});
 		return letters;
 	}
 
