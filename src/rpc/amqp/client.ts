@@ -35,7 +35,8 @@ export interface AmqpRpcClient extends RpcClient {
 
 /** A call that is open: it takes the frames that name it, and ends. */
 interface Call {
-	receive(frame: ReceivedFrame): void;
+	/** False: it is none of its. */
+	receive(frame: ReceivedFrame): boolean;
 	/** `cancel`: and tells whoever serves it. */
 	fail(error: unknown, cancel: boolean): void;
 }
@@ -56,13 +57,10 @@ export function connectAmqpRpc(options: AmqpRpcClientOptions): AmqpRpcClient {
 		bounds,
 		counters,
 		onFrame(frame) {
-			const call = calls.get(frame.call);
-			if (call) call.receive(frame);
-			else {
-				counters.late++;
-				// Somebody serves a call that is over.
-				if (frame.kind === "accept" && frame.from !== undefined) tellOver(frame.from, frame.call);
-			}
+			const taken = calls.get(frame.call)?.receive(frame) ?? false;
+			// Somebody serves a call that is over, or that another one serves.
+			if (!taken && frame.kind === "accept" && frame.from !== undefined) tellOver(frame.from, frame.call);
+			return taken;
 		},
 		onLost: (cause) => failAll(brokerLost(cause), false),
 	});
@@ -144,7 +142,8 @@ export function connectAmqpRpc(options: AmqpRpcClientOptions): AmqpRpcClient {
 					calls.delete(id);
 					answer.resolve(frame);
 				} else if (frame.kind === "accept") server = frame.from;
-				else counters.late++;
+				else return false;
+				return true;
 			},
 			fail: end,
 		});
@@ -197,16 +196,12 @@ export function connectAmqpRpc(options: AmqpRpcClientOptions): AmqpRpcClient {
 		calls.set(id, {
 			receive(frame) {
 				if (frame.kind === "answer") side.end(refusal(frame), false);
-				else if (frame.from === undefined) counters.malformed++;
-				else if (frame.kind !== "accept") {
-					// One that was given out twice is served twice, for a moment.
-					if (frame.from === side.peer) side.receive(frame);
-					else counters.late++;
-				} else if (side.peer === undefined) side.attach(frame.from);
-				else {
-					counters.late++;
-					if (frame.from !== side.peer) tellOver(frame.from, id);
-				}
+				else if (frame.from === undefined) return false;
+				else if (frame.kind === "accept" && side.peer === undefined) side.attach(frame.from);
+				// A request that was given out twice is served twice, for a moment.
+				else if (frame.from !== side.peer) return false;
+				else if (frame.kind !== "accept") side.receive(frame);
+				return true;
 			},
 			fail: side.end,
 		});

@@ -4,12 +4,15 @@ export interface AmqpRpcCounters {
 	/** Calls made, and those that no queue took. */
 	calls: number;
 	unroutable: number;
-	/** Answers and frames to a call that is over or never was: late, repeated, or forged. */
+	/** Messages to this process's mailbox that belonged to an open call, or asked whether it is there. */
+	frames: number;
+	/** Those to a call that is over or never was, or from another than serves it: late, repeated, or forged. */
 	late: number;
 	/** Messages to this process that are none of the carrier's, or lack what they need. */
 	malformed: number;
-	/** Requests that came, and what became of those that were not served. */
+	/** Requests that came, and what became of each of them. */
 	requests: number;
+	served: number;
 	expired: number;
 	unreadable: number;
 	/** For methods that are not served, and streams beyond the bound. */
@@ -29,9 +32,11 @@ export function createAmqpRpcCounters(): AmqpRpcCounters {
 	return {
 		calls: 0,
 		unroutable: 0,
+		frames: 0,
 		late: 0,
 		malformed: 0,
 		requests: 0,
+		served: 0,
 		expired: 0,
 		unreadable: 0,
 		refused: 0,

@@ -29,7 +29,8 @@ export interface MailboxOptions {
 	readonly clock: Clock;
 	readonly bounds: AmqpRpcBounds;
 	readonly counters: AmqpRpcCounters;
-	readonly onFrame: (frame: ReceivedFrame) => void;
+	/** False: no call takes it. */
+	readonly onFrame: (frame: ReceivedFrame) => boolean;
 	/** What came to the mailbox before, and has not been heard, never will be. */
 	readonly onLost: (cause: Error) => void;
 }
@@ -82,7 +83,8 @@ export function openMailbox(options: MailboxOptions): Mailbox {
 			counters.malformed++;
 			return;
 		}
-		if (frame.kind !== "ping") onFrame(frame);
+		if (frame.kind === "ping" || onFrame(frame)) counters.frames++;
+		else counters.late++;
 	}
 
 	function gone(name: string): void {

@@ -79,8 +79,8 @@ export async function serveAmqp(options: AmqpServeOptions): Promise<AmqpRpcServe
 		counters,
 		onFrame(frame) {
 			const tell = running.get(key(frame.from, frame.call));
-			if (tell) tell(frame);
-			else counters.late++;
+			tell?.(frame);
+			return tell !== undefined;
 		},
 		onLost() {
 			for (const tell of [...running.values()]) tell(undefined);
@@ -182,6 +182,7 @@ export async function serveAmqp(options: AmqpServeOptions): Promise<AmqpRpcServe
 		const name = key(request.replyTo, request.call);
 		const effect = JSON.stringify([request.caller, request.requestId, request.path]);
 		let answered = answers.recall(effect);
+		const repeated = answered !== undefined;
 		if (answered) counters.repeated++;
 		else {
 			const ended = new AbortController();
@@ -215,8 +216,11 @@ export async function serveAmqp(options: AmqpServeOptions): Promise<AmqpRpcServe
 		}
 		if (result.status !== 200 && isUndecodable(handler, request))
 			setAside(delivery, "its body is no message of its method");
-		else if (await answer(request, result)) delivery.ack();
-		else delivery.reject(true);
+		else {
+			if (!repeated) counters.served++;
+			if (await answer(request, result)) delivery.ack();
+			else delivery.reject(true);
+		}
 	}
 
 	async function stream({ delivery, request, handler }: Job): Promise<void> {
@@ -230,6 +234,7 @@ export async function serveAmqp(options: AmqpServeOptions): Promise<AmqpRpcServe
 			const why = closing ? "the server is closing" : `${bounds.streamsMax} streams are open`;
 			return refuse(delivery, request, new ConnectError(why, closing ? Code.Unavailable : Code.ResourceExhausted));
 		}
+		counters.served++;
 		streams++;
 		try {
 			await serveStream({

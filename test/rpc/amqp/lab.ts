@@ -6,7 +6,7 @@ import { type AmqpConnection, connectAmqp } from "../../../src/amqp/connection.t
 import type { AmqpSettings } from "../../../src/amqp/settings.ts";
 import { systemClock } from "../../../src/clock.ts";
 import { type AmqpRpcClient, type AmqpRpcClientOptions, connectAmqpRpc } from "../../../src/rpc/amqp/client.ts";
-import { requestQueue } from "../../../src/rpc/amqp/names.ts";
+import { isMailbox, requestQueue } from "../../../src/rpc/amqp/names.ts";
 import { type AmqpRpcServer, type AmqpServeOptions, serveAmqp } from "../../../src/rpc/amqp/server.ts";
 import { sharedBrokerUrl } from "../../amqp/broker.ts";
 import { amqpSettings } from "../../amqp/settings.ts";
@@ -18,6 +18,8 @@ export const carrierName: string = CarrierService.typeName;
 export interface Side {
 	readonly connection: AmqpConnection;
 	readonly channels: readonly AmqpChannel[];
+	/** The queues that it has consumed from, in that order; its mailbox is one of them. */
+	readonly queues: readonly string[];
 	/** Lets the broker close one of its channels, and nothing else. */
 	closeChannel(index: number): Promise<void>;
 }
@@ -51,15 +53,17 @@ export function createAmqpLab(settings: AmqpSettings = amqpSettings(sharedBroker
 	const closing: (() => Promise<unknown>)[] = [];
 	const raws: ChannelModel[] = [];
 
-	function connect(name: string): Side & { channels: AmqpChannel[] } {
+	function connect(name: string): Side {
 		const connection = connectAmqp(settings, name, {
 			clock,
 			random: Math.random,
 			onFault: (error, what) => faults.push(`${name}: ${what}: ${error.message}`),
 		});
 		const channels: AmqpChannel[] = [];
+		const queues: string[] = [];
 		return {
 			channels,
+			queues,
 			connection: {
 				...connection,
 				counters: connection.counters,
@@ -67,7 +71,20 @@ export function createAmqpLab(settings: AmqpSettings = amqpSettings(sharedBroker
 					return connection.connected;
 				},
 				channel(options) {
-					const channel = connection.channel(options);
+					const { setup } = options;
+					const channel = connection.channel({
+						...options,
+						...(setup && {
+							setup: (session) =>
+								setup({
+									...session,
+									consume(queue, ...rest) {
+										queues.push(queue);
+										return session.consume(queue, ...rest);
+									},
+								}),
+						}),
+					});
 					channels.push(channel);
 					return channel;
 				},
@@ -104,7 +121,7 @@ export function createAmqpLab(settings: AmqpSettings = amqpSettings(sharedBroker
 				{ noDelay: true },
 			);
 			raws.push(model);
-			model.on("error", () => {});
+			model.on("error", (error) => faults.push(`by hand: ${error.message}`));
 			return model.createConfirmChannel();
 		},
 		async close() {
@@ -113,6 +130,10 @@ export function createAmqpLab(settings: AmqpSettings = amqpSettings(sharedBroker
 			await Promise.all(raws.splice(0).map((model) => model.close().catch(() => {})));
 		},
 	};
+}
+
+export function mailboxOf({ queues }: Side, namespace: string): string {
+	return queues.findLast((queue) => isMailbox(namespace, queue))!;
 }
 
 /** Resolves once it holds; what is waited for is an event at the broker, of which nobody is told. */
