@@ -164,6 +164,8 @@ export async function serveAmqp(options: AmqpServeOptions): Promise<AmqpRpcServe
 		const fits = headersFit(answer.header, bounds) && headersFit(answer.trailer, bounds);
 		try {
 			await mailbox.ready();
+			// Where it is behind, requests are taken more slowly: an answer that is given up is a request that is served again.
+			await mailbox.room();
 			await mailbox.post(replyTo, { kind: "answer", call, ...(fits ? answer : tooManyHeaders()) });
 			return true;
 		} catch (error) {

@@ -63,9 +63,9 @@ describe.skipIf(!brokerInstalled)("receivers", () => {
 		report("prefetch | quick | slow | took");
 		for (const [prefetch, { quick, tookMs }] of [["1", one] as const, ["256", many] as const])
 			report(`${prefetch.padEnd(8)} | ${quick} | ${100 - quick} | ${(tookMs / 1000).toFixed(2)} s`);
-		expect(one.quick).toBeGreaterThan(75);
-		expect(many.quick).toBeGreaterThan(35);
-		expect(many.quick).toBeLessThan(65);
+		expect(many.quick).toBe(50);
+		// How much more depends on the machine: the broker's own share of each turn is the same for both.
+		expect(one.quick).toBeGreaterThan(55);
 	});
 
 	test("R4 one that is killed between its answer and its ack has the request answered again, and the caller hears it once", async () => {
