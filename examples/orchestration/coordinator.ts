@@ -33,7 +33,8 @@ export interface CoordinatorOptions {
 	readonly database: Database;
 	readonly inventory: Inventory;
 	readonly store: SagaStore;
-	readonly plan: readonly PlannedCommand[];
+	/** All that may stand in a saga. */
+	readonly commands: readonly PlannedCommand[];
 	readonly clients: Clients;
 	readonly clock: Clock;
 	readonly onFault: (error: unknown, what: string) => void;
@@ -51,7 +52,7 @@ export interface Coordinator {
 const again = ", again";
 
 export function createCoordinator(options: CoordinatorOptions): Coordinator {
-	const { database, inventory, store, plan, clients, clock, onFault, bounds } = options;
+	const { database, inventory, store, commands, clients, clock, onFault, bounds } = options;
 	const closing = new AbortController();
 	const running = new Map<number, Promise<void>>();
 
@@ -76,8 +77,8 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
 		let { stock } = saga;
 		for (const command of store.commands(saga.seq)) {
 			if (command.state !== "pending") continue;
-			const planned = plan.find(({ name }) => name === command.name.replace(again, ""));
-			if (planned === undefined) throw new Error(`the plan has no command "${command.name}"`);
+			const planned = commands.find(({ name }) => name === command.name.replace(again, ""));
+			if (planned === undefined) throw new Error(`there is no command "${command.name}"`);
 			const outcome = await perform(planned, command, saga, stock);
 			if (outcome instanceof Failure) return giveUp(saga, command, outcome);
 			stock = outcome ?? stock;
@@ -115,7 +116,7 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
 		const takenBack = store
 			.commands(saga.seq)
 			.filter(({ position }) => position < failed.position || (inDoubt && position === failed.position))
-			.filter(({ name }) => plan.some((planned) => planned.name === name && planned.takesBack));
+			.filter(({ name }) => commands.some((planned) => planned.name === name && planned.takesBack));
 		database.transaction(() => {
 			store.end(failed, "failed", message);
 			store.drop(saga.seq);

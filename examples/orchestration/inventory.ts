@@ -10,7 +10,7 @@ import { connectRpc, serveHttp, serveRpc } from "../warehouse/rpc.ts";
 import type { Place } from "../warehouse/service.ts";
 import { createClients } from "./clients.ts";
 import { type CoordinatorBounds, createCoordinator } from "./coordinator.ts";
-import type { PlannedCommand } from "./plan.ts";
+import { type PlannedCommand, planWithReorder } from "./plan.ts";
 import { reportRoutes } from "./report-routes.ts";
 import { createSagaStore, sagaSchema } from "./saga-store.ts";
 
@@ -33,7 +33,9 @@ export async function startInventory(
 		});
 	});
 	const clients = createClients(connectRpc(place));
-	const coordinator = createCoordinator({ database, inventory, store, plan, clients, clock, onFault, bounds });
+	// A saga may have begun under another plan.
+	const ports = { clients, clock, onFault };
+	const coordinator = createCoordinator({ database, inventory, store, commands: planWithReorder, bounds, ...ports });
 	atEnd(coordinator.close);
 
 	const commands = plan.map(({ name }) => name);

@@ -44,7 +44,7 @@ export const plan: readonly PlannedCommand[] = [
 	},
 ];
 
-/** The plan once the re-order service has joined. */
+/** The plan once the re-order service has joined: every command that there is. */
 export const planWithReorder: readonly PlannedCommand[] = [
 	...plan,
 	{

@@ -32,9 +32,11 @@ const services: Readonly<Record<string, (place: Place, options: OrchestrationOpt
 		await serveRpc(place, ({ service }) => {
 			service(CatalogService, {
 				updateSkuAvailability({ key, sku, available, revision }) {
-					if (!catalog.carries(sku))
-						throw new ConnectError(`the catalog does not carry ${sku}`, Code.FailedPrecondition);
-					database.once(key, () => catalog.mark(sku, { available, revision }));
+					database.once(key, () => {
+						if (!catalog.carries(sku))
+							throw new ConnectError(`the catalog does not carry ${sku}`, Code.FailedPrecondition);
+						catalog.mark(sku, { available, revision });
+					});
 					return {};
 				},
 			});
