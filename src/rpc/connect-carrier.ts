@@ -92,8 +92,12 @@ export async function connectBroker(
 	};
 }
 
-/** Of the connection and of the calls over it, under one roof. */
+/** Of the connection and of the calls over it, under one roof, by the names that metrics have. */
 export function brokerCounters(connection: AmqpConnection, calls: object): Readonly<Record<string, number>> {
-	const ofConnection = Object.entries(connection.counters).map(([name, value]) => [`connection_${name}`, value]);
-	return Object.fromEntries([...ofConnection, ...Object.entries(calls)]);
+	const named = (prefix: string, counts: object) =>
+		Object.entries(counts).map(([name, count]) => [
+			prefix + name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`),
+			count,
+		]);
+	return Object.fromEntries([...named("connection_", connection.counters), ...named("", calls)]);
 }
