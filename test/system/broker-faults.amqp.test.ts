@@ -235,7 +235,7 @@ async function endsWell(
 			`${settlesRefused} settles refused; drained and told in ${Math.round(performance.now() - stoppedMs)} ms; ` +
 			`${lab.recorder.events.size} events and ${lab.recorder.copies} copies`,
 	);
-	const { connection_reconnects: reconnects, connection_channelsClosed: channelsClosed } = broker?.counters ?? {};
+	const { connection_reconnects: reconnects, connection_channels_closed: channelsClosed } = broker?.counters ?? {};
 	report(`of the cache: ${reconnects} connections made again, ${channelsClosed} channels closed by the broker`);
 	report(`to the first 202 after each fault, ms: ${gapsMs.join(", ")}`);
 	expect(findings).toEqual([]);
