@@ -101,7 +101,8 @@ function checkValues(db: DatabaseSync, file: string): void {
 	if (found) throw wrong(file, `payment ${(found as { seq: number }).seq}`);
 	const withMore = db.prepare("SELECT * FROM payment WHERE more IS NOT NULL").iterate() as Iterable<unknown>;
 	for (const row of withMore as Iterable<Columns>) if (!isIntact(row)) throw wrong(file, `payment ${row.seq}`);
-	if (!rollupAddsUp(db)) throw new Refusal(`${file} is damaged: the ledger's totals do not add up`);
+	if (!rollupAddsUp(db, versionOf(db, file)))
+		throw new Refusal(`${file} is damaged: the ledger's totals do not add up`);
 	if (versionOf(db, file) >= outboxSince && !outboxIsWhole(db, readMarks(db, file))) throw wrong(file, "its outbox");
 }
 

@@ -12,7 +12,7 @@ import { change } from "../rows-contract.ts";
 const nosync = { fdatasync: async () => {} };
 
 /** Charges come by whole milliseconds, as pins do: at most these many buckets at one edge, at two edges, two processors. */
-const visitedMax = 2 * 2 * (4 + 5 * 63) + 100;
+const visitedMax = 2 * 2 * (263 + 4 * 63) + 100;
 
 test("a summary of a million charges reads no more rows than one of ten thousand, by a bound", {
 	timeout: 120_000,

@@ -10,8 +10,20 @@ import { change } from "../rows-contract.ts";
 
 const nosync = { fdatasync: async () => {} };
 
-/** What each later version added, undone. */
-const undo = `
+/** What each later version added, undone; the oldest comes last. */
+const undoTotals = `
+	CREATE TABLE rollup (
+		level INTEGER NOT NULL, bucket INTEGER NOT NULL,
+		count INTEGER NOT NULL, cents_low INTEGER NOT NULL, cents_high INTEGER NOT NULL,
+		PRIMARY KEY (level, bucket)
+	) STRICT, WITHOUT ROWID;
+	INSERT INTO rollup SELECT processor * 16 + level + (level > 0), bucket, count, cents_low, cents_high FROM total;
+	INSERT INTO rollup SELECT processor * 16 + 1, bucket >> 12, sum(count), sum(cents_low), sum(cents_high)
+		FROM total WHERE level = 0 GROUP BY processor, bucket >> 12;
+	DROP TABLE total;
+	PRAGMA user_version = 2;
+`;
+const undoEvents = `
 	DROP TABLE outbox;
 	DROP TABLE store;
 	ALTER TABLE marks DROP COLUMN event_seq;
@@ -31,7 +43,8 @@ test("a database from before there were events has its payments, marks and ledge
 	const { marks } = rows;
 	rows.close();
 	const db = new DatabaseSync(join(folder, "payments.db"));
-	db.exec(undo);
+	db.exec(undoTotals);
+	db.exec(undoEvents);
 	db.close();
 
 	rows = await openSqliteRows(folder, nosync);
@@ -48,4 +61,38 @@ test("a database from before there were events has its payments, marks and ledge
 	rows = await openSqliteRows(folder, nosync);
 	expect([rows.outbox(0, 9, 9), rows.storeId]).toEqual([[event], storeId]);
 	rows.close();
+});
+
+test("a ledger from before the levels were fewer says the same for every window, and is checked before it is changed", async () => {
+	const folder = temporaryFolder();
+	const file = join(folder, "payments.db");
+	const undo = () => {
+		const db = new DatabaseSync(file);
+		db.exec(undoTotals);
+		return db;
+	};
+	let rows = await openSqliteRows(folder, nosync);
+	// From the same millisecond to years apart.
+	const moments = Array.from({ length: 60 }, (_, i) => startUs + Math.floor(1.9 ** i) * 1_000).filter(
+		(us) => us < 2 ** 52,
+	);
+	await change(rows, () => {
+		for (const [i, requestedAtUs] of moments.entries())
+			rows.book({ processor: i % 3 === 0 ? "fallback" : "default", amountCents: 2n ** 31n + BigInt(i), requestedAtUs });
+	});
+	const windows = moments.flatMap((fromUs) => moments.map((toUs) => ({ fromUs, toUs })));
+	const told = () => windows.map((window) => rows.summary(window).totals);
+	const before = told();
+	rows.close();
+	undo().close();
+	rows = await openSqliteRows(folder, nosync);
+	expect(told()).toEqual(before);
+	rows.close();
+
+	const db = undo();
+	db.exec(
+		"UPDATE rollup SET count = count + 1 WHERE (level = 1 AND bucket = (SELECT min(bucket) FROM rollup WHERE level = 1))",
+	);
+	db.close();
+	await expect(openSqliteRows(folder, nosync)).rejects.toThrow(/totals do not add up/);
 });
