@@ -43,6 +43,8 @@ export interface Deployed {
 	readonly fallbackUrl: string;
 	/** Of everything within the budget. */
 	readonly pids: readonly number[];
+	/** Kills the cache, and starts it again at once as a supervisor would; resolves when the new process is there. */
+	killCache(): Promise<void>;
 	close(): Promise<void>;
 }
 
@@ -72,7 +74,7 @@ export async function deploy(options: DeployOptions, signal: AbortSignal): Promi
 				...process.env,
 				...env,
 				...settings,
-				DATA_DIR: folder,
+				DATA_DIR: env.DATA_DIR ?? folder,
 				NODE_COMPILE_CACHE: join(folder, "compiled"),
 				[supervisedVariable]: "1",
 				LOG_FORMAT: "json",
@@ -136,9 +138,14 @@ export async function deploy(options: DeployOptions, signal: AbortSignal): Promi
 		const ports = { PROCESSOR_DEFAULT_PORT: String(defaultPort), PROCESSOR_FALLBACK_PORT: String(fallbackPort) };
 		if (!options.defaultUrl) start(selfCommand(main, ["processor", "default"]), ports);
 		if (!options.fallbackUrl) start(selfCommand(main, ["processor", "fallback"]), ports);
+		const startCache = () =>
+			service("cache", "cache", { RPC_SOCKET: join(folder, "cache.sock"), RPC_ADDR: `127.0.0.1:${rpcPort}` });
+		const nginx = [options.nginx, "-p", folder, "-c", await writeNginxConf(folder, port), "-g", "daemon off;"];
+		const nginxProcess = limited("nginx", nginx);
+		let cacheProcess = startCache();
 		const pids = [
-			limited("nginx", [options.nginx, "-p", folder, "-c", await writeNginxConf(folder, port), "-g", "daemon off;"]),
-			service("cache", "cache", { RPC_SOCKET: join(folder, "cache.sock"), RPC_ADDR: `127.0.0.1:${rpcPort}` }),
+			nginxProcess,
+			cacheProcess,
 			service("consumer", "consumer", {
 				CACHE_ADDR: cache,
 				PROCESSOR_DEFAULT_URL: defaultUrl,
@@ -151,7 +158,14 @@ export async function deploy(options: DeployOptions, signal: AbortSignal): Promi
 		// Each api answers half of them: several in a row say that both are there.
 		for (let i = 0; i < 4; i++) await until(`${url}/readyz`);
 		await until(`${url}/payments-summary`);
-		return { url, defaultUrl, fallbackUrl, pids, close };
+		async function killCache(): Promise<void> {
+			const killed = cacheProcess;
+			killed.kill("SIGKILL");
+			await started.find(({ child }) => child === killed)!.exited;
+			cacheProcess = startCache();
+			pids[pids.indexOf(killed.pid!)] = cacheProcess.pid!;
+		}
+		return { url, defaultUrl, fallbackUrl, pids, killCache, close };
 	} catch (error) {
 		await close();
 		throw new Error(`the deployment did not get ready: ${(error as Error).message}; see ${logPath}`, { cause: error });

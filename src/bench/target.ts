@@ -4,6 +4,7 @@ import type { Audited } from "./audit.ts";
 import { type Deployed, deploy } from "./deployment.ts";
 import { createHttp } from "./http.ts";
 import { launch, ready } from "./launch.ts";
+import { type Memory, readMemory } from "./memory.ts";
 import { createSampler, type Sampler } from "./processes.ts";
 import { createProcessorClient, type ProcessorClient } from "./processor-client.ts";
 import { createRelayClient, type RelayClient } from "./relay-client.ts";
@@ -38,6 +39,10 @@ export interface Target extends Audited {
 	readonly sampler: Sampler | undefined;
 	/** How long services were held up by their CPU limits; empty where nothing was started within limits. */
 	throttled(): Promise<ReadonlyMap<string, Throttling>>;
+	/** What is charged to services against their limits; empty where nothing was started within limits. */
+	memory(): Promise<ReadonlyMap<string, Memory>>;
+	/** Kills the cache with SIGKILL and has it started again; undefined where that is not in the bench's hands. */
+	killCache: (() => Promise<void>) | undefined;
 	/** Who is told how long each successful request beside the load took that the public script makes as well. */
 	timed: (ms: number) => void;
 	close(): Promise<void>;
@@ -47,7 +52,9 @@ const publicScriptAsks = /^\/(?:admin\/)?(?:payments-summary|configurations)/;
 const usualDefaultUrl = "http://127.0.0.1:8001";
 const usualFallbackUrl = "http://127.0.0.1:8002";
 
-async function start({ limit, ...options }: TargetOptions, signal: AbortSignal): Promise<Deployed> {
+type Started = Omit<Deployed, "killCache"> & Partial<Pick<Deployed, "killCache">>;
+
+async function start({ limit, ...options }: TargetOptions, signal: AbortSignal): Promise<Started> {
 	if (limit !== undefined) return deploy({ ...options, limit }, signal);
 	const { pid, ...launched } = await launch(options, signal);
 	return { ...launched, pids: [pid] };
@@ -76,6 +83,8 @@ export async function openTarget(options: TargetOptions, signal: AbortSignal): P
 		},
 		sampler: pids.length === 0 ? undefined : createSampler(pids),
 		throttled: () => readThrottling(options.limit === undefined ? [] : pids),
+		memory: () => readMemory(options.limit === undefined ? [] : pids),
+		killCache: launched?.killCache,
 		timed: () => {},
 		async close() {
 			await Promise.all([relayHttp.close(), defaultHttp.close(), fallbackHttp.close()]);
