@@ -18,8 +18,10 @@ export interface AmqpRpcBounds {
 	readonly headerBytesMax: number;
 	/** Requests that wait in a service's queue; beyond, a call ends with RESOURCE_EXHAUSTED. */
 	readonly queueMax: number;
+	readonly queueMaxBytes: number;
 	/** Dead letters that are kept; the oldest go first. */
 	readonly deadLettersMax: number;
+	readonly deadLettersMaxBytes: number;
 	/** A request that was handed out and came back, because its receiver went, so many times is a dead letter. */
 	readonly deliveryLimit: number;
 	/** Requests whose answers are remembered, and bytes of them, so that one that comes again has no second effect. */
@@ -39,7 +41,9 @@ export const amqpRpcBounds: AmqpRpcBounds = {
 	headerPairsMax: 64,
 	headerBytesMax: 16 * 1024,
 	queueMax: 100_000,
+	queueMaxBytes: 1024 * 1024 * 1024,
 	deadLettersMax: 100_000,
+	deadLettersMaxBytes: 1024 * 1024 * 1024,
 	deliveryLimit: 3,
 	answersMax: 4096,
 	answersMaxBytes: 8 * 1024 * 1024,

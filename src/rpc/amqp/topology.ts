@@ -7,14 +7,19 @@ import { deadLetterExchange, deadLetterQueue, requestQueue } from "./names.ts";
 export async function declareDeadLetters(
 	channel: ConfirmChannel,
 	namespace: string,
-	{ deadLettersMax }: AmqpRpcBounds,
+	{ deadLettersMax, deadLettersMaxBytes }: AmqpRpcBounds,
 ): Promise<void> {
 	const exchange = deadLetterExchange(namespace);
 	const queue = deadLetterQueue(namespace);
 	await channel.assertExchange(exchange, "fanout", { durable: true });
 	await channel.assertQueue(queue, {
 		durable: true,
-		arguments: { "x-queue-type": "quorum", "x-max-length": deadLettersMax, "x-overflow": "drop-head" },
+		arguments: {
+			"x-queue-type": "quorum",
+			"x-max-length": deadLettersMax,
+			"x-max-length-bytes": deadLettersMaxBytes,
+			"x-overflow": "drop-head",
+		},
 	});
 	await channel.bindQueue(queue, exchange, "");
 }
@@ -24,7 +29,7 @@ export async function declareRequests(
 	channel: ConfirmChannel,
 	namespace: string,
 	service: string,
-	{ queueMax, deliveryLimit }: AmqpRpcBounds,
+	{ queueMax, queueMaxBytes, deliveryLimit }: AmqpRpcBounds,
 ): Promise<string> {
 	const { queue } = await channel.assertQueue(requestQueue(namespace, service), {
 		durable: true,
@@ -33,6 +38,7 @@ export async function declareRequests(
 			"x-delivery-limit": deliveryLimit,
 			"x-dead-letter-exchange": deadLetterExchange(namespace),
 			"x-max-length": queueMax,
+			"x-max-length-bytes": queueMaxBytes,
 			"x-overflow": "reject-publish",
 		},
 	});
