@@ -35,16 +35,25 @@ export interface AmqpOptions {
 
 const defaultPorts = { amqp: 5672, amqps: 5671 };
 
-export async function readAmqpSettings(options: AmqpOptions): Promise<AmqpSettings> {
+/** What is left out is as the relay's own settings have it. */
+export async function readAmqpSettings({
+	amqpUrl,
+	amqpPasswordFile = "",
+	amqpCaFile = "",
+	amqpCertFile = "",
+	amqpKeyFile = "",
+	amqpHeartbeatS = 10,
+	amqpFrameMaxBytes = 131_072,
+}: Pick<AmqpOptions, "amqpUrl"> & Partial<AmqpOptions>): Promise<AmqpSettings> {
 	const [password, ca, cert, key] = await Promise.all(
-		[options.amqpPasswordFile, options.amqpCaFile, options.amqpCertFile, options.amqpKeyFile].map(readIfNamed),
+		[amqpPasswordFile, amqpCaFile, amqpCertFile, amqpKeyFile].map(readIfNamed),
 	);
-	const hosts = options.amqpUrl.split(",").map((url) => parseAmqpUrl(url.trim()));
+	const hosts = amqpUrl.split(",").map((url) => parseAmqpUrl(url.trim()));
 	return {
 		hosts: password === undefined ? hosts : hosts.map((host) => ({ ...host, password: password.toString().trim() })),
 		tls: { ...(ca && { ca }), ...(cert && { cert }), ...(key && { key }) },
-		heartbeatS: options.amqpHeartbeatS,
-		frameMaxBytes: options.amqpFrameMaxBytes,
+		heartbeatS: amqpHeartbeatS,
+		frameMaxBytes: amqpFrameMaxBytes,
 	};
 }
 
