@@ -16,6 +16,9 @@ export function deadEventQueue(queue: string): string {
 	return `${queue}.dead-letters`;
 }
 
+/** How often a dead event may be looked at: RabbitMQ 4 would allow 20. */
+const looksMax = 1_000_000;
+
 export interface EventPublishing {
 	readonly publish: PublishEvent;
 	close(): Promise<void>;
@@ -96,7 +99,10 @@ export function eventQueue({
 				const exchange = eventExchange(namespace);
 				const dead = deadEventQueue(queue);
 				await channel.assertExchange(exchange, "topic", { durable: true });
-				await channel.assertQueue(dead, { durable: true, arguments: { "x-queue-type": "quorum" } });
+				await channel.assertQueue(dead, {
+					durable: true,
+					arguments: { "x-queue-type": "quorum", "x-delivery-limit": looksMax },
+				});
 				await channel.assertQueue(queue, {
 					durable: true,
 					arguments: {

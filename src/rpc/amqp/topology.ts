@@ -4,6 +4,9 @@ import type { ConfirmChannel } from "amqplib";
 import type { AmqpRpcBounds } from "./bounds.ts";
 import { deadLetterExchange, deadLetterQueue, requestQueue } from "./names.ts";
 
+/** How often a dead letter may be looked at. */
+const looksMax = 1_000_000;
+
 export async function declareDeadLetters(
 	channel: ConfirmChannel,
 	namespace: string,
@@ -19,6 +22,8 @@ export async function declareDeadLetters(
 			"x-max-length": deadLettersMax,
 			"x-max-length-bytes": deadLettersMaxBytes,
 			"x-overflow": "drop-head",
+			// Looking at a dead letter counts as a delivery, of which RabbitMQ 4 would allow 20.
+			"x-delivery-limit": looksMax,
 		},
 	});
 	await channel.bindQueue(queue, exchange, "");
