@@ -7,6 +7,7 @@ import { drainDefaultMs } from "./regret/case.ts";
 import { verdict } from "./report.ts";
 import { makeFolder, type ScenarioResult, writeResults } from "./results.ts";
 import type { Bench, Scenario } from "./scenario.ts";
+import { type AgedOptions, aged } from "./scenarios/aged.ts";
 import { budget } from "./scenarios/budget.ts";
 import { drain } from "./scenarios/drain.ts";
 import { ladder } from "./scenarios/ladder.ts";
@@ -145,6 +146,36 @@ export async function bench(args: readonly string[], out: Terminal, signal: Abor
 	)
 		.option("--counts <list>", "settled payments at which it is measured", countList, [10_000])
 		.option("--queries <n>", "summaries asked at each", whole, 1_000);
+
+	addCommonOptions(
+		program
+			.command("aged")
+			.description(
+				"few and very many payments in the data folder: the summary's latency, payments beside summaries, memory, and the time to be back after a kill; the folders are written in bulk; see --limit",
+			),
+	)
+		.option("--settled <list>", "settled payments in each folder that is compared", countList, [10_000, 10_000_000])
+		.option("--waiting <n>", "payments that wait in a copy of the largest; 0: no such copy", notNegative, 1_000_000)
+		.option("--folder <path>", "where prepared folders are kept, and taken from if they are there")
+		.option("--queries <n>", "summaries asked alone", whole, 1_000)
+		.option("--rate <n>", "payments/s", positive, 200)
+		.option("--seconds <s>", "length of each stretch of payments, s", positive, 10)
+		.option("--rounds <n>", "stretches with summaries and without, in turn; the medians are told", whole, 3)
+		.option("--summaries <n>", "summaries asked beside payments, a second", positive, 10)
+		.option("--kills <n>", "times that the cache is killed", whole, 3)
+		.action(async (given: CliOptions & Omit<AgedOptions, "timeoutMs" | "drainS"> & { summaries: number }) => {
+			const { adminKey: _, token: __, ...setting } = given;
+			const options = {
+				...given,
+				folder: given.folder,
+				summariesPerSecond: given.summaries,
+				timeoutMs: given.timeout,
+				drainS: given.drainSeconds,
+			};
+			status = await report("aged", setting, out, (folder) =>
+				aged(options, { ...given, logPath: join(folder, "relay.log") }, out, signal),
+			);
+		});
 
 	program
 		.command("regret")
