@@ -5,18 +5,15 @@
 // @generated from file carrier/v1/carrier.proto (package carrier.v1, syntax proto3)
 /* eslint-disable */
 
-import type { Message } from "@bufbuild/protobuf";
 import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import type { Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file carrier/v1/carrier.proto.
  */
-export const file_carrier_v1_carrier: GenFile =
-	/*@__PURE__*/
-	fileDesc(
-		"ChhjYXJyaWVyL3YxL2NhcnJpZXIucHJvdG8SCmNhcnJpZXIudjEiNwoMVW5hcnlSZXF1ZXN0EgwKBHRleHQYASABKAkSCwoDaG93GAIgASgJEgwKBGJvZHkYAyABKAwiKwoNVW5hcnlSZXNwb25zZRIMCgR0ZXh0GAEgASgJEgwKBGJvZHkYAiABKAwiIAoOQ29sbGVjdFJlcXVlc3QSDgoGbnVtYmVyGAEgASgDIi0KD0NvbGxlY3RSZXNwb25zZRILCgNzdW0YASABKAMSDQoFY291bnQYAiABKAUiJwoMQ291bnRSZXF1ZXN0EgoKAnRvGAEgASgFEgsKA2hvdxgCIAEoCSIfCg1Db3VudFJlc3BvbnNlEg4KBm51bWJlchgBIAEoBSIbCgtFY2hvUmVxdWVzdBIMCgR0ZXh0GAEgASgJIhwKDEVjaG9SZXNwb25zZRIMCgR0ZXh0GAEgASgJMtYCCg5DYXJyaWVyU2VydmljZRI8CgVVbmFyeRIYLmNhcnJpZXIudjEuVW5hcnlSZXF1ZXN0GhkuY2Fycmllci52MS5VbmFyeVJlc3BvbnNlEkEKBUFnYWluEhguY2Fycmllci52MS5VbmFyeVJlcXVlc3QaGS5jYXJyaWVyLnYxLlVuYXJ5UmVzcG9uc2UiA5ACAhJECgdDb2xsZWN0EhouY2Fycmllci52MS5Db2xsZWN0UmVxdWVzdBobLmNhcnJpZXIudjEuQ29sbGVjdFJlc3BvbnNlKAESPgoFQ291bnQSGC5jYXJyaWVyLnYxLkNvdW50UmVxdWVzdBoZLmNhcnJpZXIudjEuQ291bnRSZXNwb25zZTABEj0KBEVjaG8SFy5jYXJyaWVyLnYxLkVjaG9SZXF1ZXN0GhguY2Fycmllci52MS5FY2hvUmVzcG9uc2UoATABYgZwcm90bzM",
-	);
+export const file_carrier_v1_carrier: GenFile = /*@__PURE__*/
+  fileDesc("ChhjYXJyaWVyL3YxL2NhcnJpZXIucHJvdG8SCmNhcnJpZXIudjEiNwoMVW5hcnlSZXF1ZXN0EgwKBHRleHQYASABKAkSCwoDaG93GAIgASgJEgwKBGJvZHkYAyABKAwiKwoNVW5hcnlSZXNwb25zZRIMCgR0ZXh0GAEgASgJEgwKBGJvZHkYAiABKAwiIAoOQ29sbGVjdFJlcXVlc3QSDgoGbnVtYmVyGAEgASgDIi0KD0NvbGxlY3RSZXNwb25zZRILCgNzdW0YASABKAMSDQoFY291bnQYAiABKAUiJwoMQ291bnRSZXF1ZXN0EgoKAnRvGAEgASgFEgsKA2hvdxgCIAEoCSIfCg1Db3VudFJlc3BvbnNlEg4KBm51bWJlchgBIAEoBSIbCgtFY2hvUmVxdWVzdBIMCgR0ZXh0GAEgASgJIhwKDEVjaG9SZXNwb25zZRIMCgR0ZXh0GAEgASgJMtYCCg5DYXJyaWVyU2VydmljZRI8CgVVbmFyeRIYLmNhcnJpZXIudjEuVW5hcnlSZXF1ZXN0GhkuY2Fycmllci52MS5VbmFyeVJlc3BvbnNlEkEKBUFnYWluEhguY2Fycmllci52MS5VbmFyeVJlcXVlc3QaGS5jYXJyaWVyLnYxLlVuYXJ5UmVzcG9uc2UiA5ACAhJECgdDb2xsZWN0EhouY2Fycmllci52MS5Db2xsZWN0UmVxdWVzdBobLmNhcnJpZXIudjEuQ29sbGVjdFJlc3BvbnNlKAESPgoFQ291bnQSGC5jYXJyaWVyLnYxLkNvdW50UmVxdWVzdBoZLmNhcnJpZXIudjEuQ291bnRSZXNwb25zZTABEj0KBEVjaG8SFy5jYXJyaWVyLnYxLkVjaG9SZXF1ZXN0GhguY2Fycmllci52MS5FY2hvUmVzcG9uc2UoATABYgZwcm90bzM");
 
 /**
  * What is to be done.
@@ -24,33 +21,34 @@ export const file_carrier_v1_carrier: GenFile =
  * @generated from message carrier.v1.UnaryRequest
  */
 export type UnaryRequest = Message<"carrier.v1.UnaryRequest"> & {
-	/**
-	 * Comes back.
-	 *
-	 * @generated from field: string text = 1;
-	 */
-	text: string;
+  /**
+   * Comes back.
+   *
+   * @generated from field: string text = 1;
+   */
+  text: string;
 
-	/**
-	 * How the call ends: "", "refused", "broken", "hang".
-	 *
-	 * @generated from field: string how = 2;
-	 */
-	how: string;
+  /**
+   * How the call ends: "", "refused", "broken", "hang".
+   *
+   * @generated from field: string how = 2;
+   */
+  how: string;
 
-	/**
-	 * Comes back.
-	 *
-	 * @generated from field: bytes body = 3;
-	 */
-	body: Uint8Array;
+  /**
+   * Comes back.
+   *
+   * @generated from field: bytes body = 3;
+   */
+  body: Uint8Array;
 };
 
 /**
  * Describes the message carrier.v1.UnaryRequest.
  * Use `create(UnaryRequestSchema)` to create a new message.
  */
-export const UnaryRequestSchema: GenMessage<UnaryRequest> = /*@__PURE__*/ messageDesc(file_carrier_v1_carrier, 0);
+export const UnaryRequestSchema: GenMessage<UnaryRequest> = /*@__PURE__*/
+  messageDesc(file_carrier_v1_carrier, 0);
 
 /**
  * What came.
@@ -58,26 +56,27 @@ export const UnaryRequestSchema: GenMessage<UnaryRequest> = /*@__PURE__*/ messag
  * @generated from message carrier.v1.UnaryResponse
  */
 export type UnaryResponse = Message<"carrier.v1.UnaryResponse"> & {
-	/**
-	 * From the request.
-	 *
-	 * @generated from field: string text = 1;
-	 */
-	text: string;
+  /**
+   * From the request.
+   *
+   * @generated from field: string text = 1;
+   */
+  text: string;
 
-	/**
-	 * From the request.
-	 *
-	 * @generated from field: bytes body = 2;
-	 */
-	body: Uint8Array;
+  /**
+   * From the request.
+   *
+   * @generated from field: bytes body = 2;
+   */
+  body: Uint8Array;
 };
 
 /**
  * Describes the message carrier.v1.UnaryResponse.
  * Use `create(UnaryResponseSchema)` to create a new message.
  */
-export const UnaryResponseSchema: GenMessage<UnaryResponse> = /*@__PURE__*/ messageDesc(file_carrier_v1_carrier, 1);
+export const UnaryResponseSchema: GenMessage<UnaryResponse> = /*@__PURE__*/
+  messageDesc(file_carrier_v1_carrier, 1);
 
 /**
  * One of many.
@@ -85,19 +84,20 @@ export const UnaryResponseSchema: GenMessage<UnaryResponse> = /*@__PURE__*/ mess
  * @generated from message carrier.v1.CollectRequest
  */
 export type CollectRequest = Message<"carrier.v1.CollectRequest"> & {
-	/**
-	 * To be added up.
-	 *
-	 * @generated from field: int64 number = 1;
-	 */
-	number: bigint;
+  /**
+   * To be added up.
+   *
+   * @generated from field: int64 number = 1;
+   */
+  number: bigint;
 };
 
 /**
  * Describes the message carrier.v1.CollectRequest.
  * Use `create(CollectRequestSchema)` to create a new message.
  */
-export const CollectRequestSchema: GenMessage<CollectRequest> = /*@__PURE__*/ messageDesc(file_carrier_v1_carrier, 2);
+export const CollectRequestSchema: GenMessage<CollectRequest> = /*@__PURE__*/
+  messageDesc(file_carrier_v1_carrier, 2);
 
 /**
  * All of them.
@@ -105,26 +105,27 @@ export const CollectRequestSchema: GenMessage<CollectRequest> = /*@__PURE__*/ me
  * @generated from message carrier.v1.CollectResponse
  */
 export type CollectResponse = Message<"carrier.v1.CollectResponse"> & {
-	/**
-	 * Their sum.
-	 *
-	 * @generated from field: int64 sum = 1;
-	 */
-	sum: bigint;
+  /**
+   * Their sum.
+   *
+   * @generated from field: int64 sum = 1;
+   */
+  sum: bigint;
 
-	/**
-	 * How many.
-	 *
-	 * @generated from field: int32 count = 2;
-	 */
-	count: number;
+  /**
+   * How many.
+   *
+   * @generated from field: int32 count = 2;
+   */
+  count: number;
 };
 
 /**
  * Describes the message carrier.v1.CollectResponse.
  * Use `create(CollectResponseSchema)` to create a new message.
  */
-export const CollectResponseSchema: GenMessage<CollectResponse> = /*@__PURE__*/ messageDesc(file_carrier_v1_carrier, 3);
+export const CollectResponseSchema: GenMessage<CollectResponse> = /*@__PURE__*/
+  messageDesc(file_carrier_v1_carrier, 3);
 
 /**
  * How far.
@@ -132,26 +133,27 @@ export const CollectResponseSchema: GenMessage<CollectResponse> = /*@__PURE__*/ 
  * @generated from message carrier.v1.CountRequest
  */
 export type CountRequest = Message<"carrier.v1.CountRequest"> & {
-	/**
-	 * The last number.
-	 *
-	 * @generated from field: int32 to = 1;
-	 */
-	to: number;
+  /**
+   * The last number.
+   *
+   * @generated from field: int32 to = 1;
+   */
+  to: number;
 
-	/**
-	 * Afterwards: "", "refused", "broken", "hang".
-	 *
-	 * @generated from field: string how = 2;
-	 */
-	how: string;
+  /**
+   * Afterwards: "", "refused", "broken", "hang".
+   *
+   * @generated from field: string how = 2;
+   */
+  how: string;
 };
 
 /**
  * Describes the message carrier.v1.CountRequest.
  * Use `create(CountRequestSchema)` to create a new message.
  */
-export const CountRequestSchema: GenMessage<CountRequest> = /*@__PURE__*/ messageDesc(file_carrier_v1_carrier, 4);
+export const CountRequestSchema: GenMessage<CountRequest> = /*@__PURE__*/
+  messageDesc(file_carrier_v1_carrier, 4);
 
 /**
  * One number.
@@ -159,19 +161,20 @@ export const CountRequestSchema: GenMessage<CountRequest> = /*@__PURE__*/ messag
  * @generated from message carrier.v1.CountResponse
  */
 export type CountResponse = Message<"carrier.v1.CountResponse"> & {
-	/**
-	 * From 1 on.
-	 *
-	 * @generated from field: int32 number = 1;
-	 */
-	number: number;
+  /**
+   * From 1 on.
+   *
+   * @generated from field: int32 number = 1;
+   */
+  number: number;
 };
 
 /**
  * Describes the message carrier.v1.CountResponse.
  * Use `create(CountResponseSchema)` to create a new message.
  */
-export const CountResponseSchema: GenMessage<CountResponse> = /*@__PURE__*/ messageDesc(file_carrier_v1_carrier, 5);
+export const CountResponseSchema: GenMessage<CountResponse> = /*@__PURE__*/
+  messageDesc(file_carrier_v1_carrier, 5);
 
 /**
  * To be echoed.
@@ -179,19 +182,20 @@ export const CountResponseSchema: GenMessage<CountResponse> = /*@__PURE__*/ mess
  * @generated from message carrier.v1.EchoRequest
  */
 export type EchoRequest = Message<"carrier.v1.EchoRequest"> & {
-	/**
-	 * Comes back.
-	 *
-	 * @generated from field: string text = 1;
-	 */
-	text: string;
+  /**
+   * Comes back.
+   *
+   * @generated from field: string text = 1;
+   */
+  text: string;
 };
 
 /**
  * Describes the message carrier.v1.EchoRequest.
  * Use `create(EchoRequestSchema)` to create a new message.
  */
-export const EchoRequestSchema: GenMessage<EchoRequest> = /*@__PURE__*/ messageDesc(file_carrier_v1_carrier, 6);
+export const EchoRequestSchema: GenMessage<EchoRequest> = /*@__PURE__*/
+  messageDesc(file_carrier_v1_carrier, 6);
 
 /**
  * The echo.
@@ -199,19 +203,20 @@ export const EchoRequestSchema: GenMessage<EchoRequest> = /*@__PURE__*/ messageD
  * @generated from message carrier.v1.EchoResponse
  */
 export type EchoResponse = Message<"carrier.v1.EchoResponse"> & {
-	/**
-	 * From the request.
-	 *
-	 * @generated from field: string text = 1;
-	 */
-	text: string;
+  /**
+   * From the request.
+   *
+   * @generated from field: string text = 1;
+   */
+  text: string;
 };
 
 /**
  * Describes the message carrier.v1.EchoResponse.
  * Use `create(EchoResponseSchema)` to create a new message.
  */
-export const EchoResponseSchema: GenMessage<EchoResponse> = /*@__PURE__*/ messageDesc(file_carrier_v1_carrier, 7);
+export const EchoResponseSchema: GenMessage<EchoResponse> = /*@__PURE__*/
+  messageDesc(file_carrier_v1_carrier, 7);
 
 /**
  * One method of each kind, whose behaviour the caller asks for.
@@ -219,54 +224,56 @@ export const EchoResponseSchema: GenMessage<EchoResponse> = /*@__PURE__*/ messag
  * @generated from service carrier.v1.CarrierService
  */
 export const CarrierService: GenService<{
-	/**
-	 * One and one.
-	 *
-	 * @generated from rpc carrier.v1.CarrierService.Unary
-	 */
-	unary: {
-		methodKind: "unary";
-		input: typeof UnaryRequestSchema;
-		output: typeof UnaryResponseSchema;
-	};
-	/**
-	 * One and one, which may be asked again.
-	 *
-	 * @generated from rpc carrier.v1.CarrierService.Again
-	 */
-	again: {
-		methodKind: "unary";
-		input: typeof UnaryRequestSchema;
-		output: typeof UnaryResponseSchema;
-	};
-	/**
-	 * Many and one.
-	 *
-	 * @generated from rpc carrier.v1.CarrierService.Collect
-	 */
-	collect: {
-		methodKind: "client_streaming";
-		input: typeof CollectRequestSchema;
-		output: typeof CollectResponseSchema;
-	};
-	/**
-	 * One and many.
-	 *
-	 * @generated from rpc carrier.v1.CarrierService.Count
-	 */
-	count: {
-		methodKind: "server_streaming";
-		input: typeof CountRequestSchema;
-		output: typeof CountResponseSchema;
-	};
-	/**
-	 * Many and many, each answered as it comes.
-	 *
-	 * @generated from rpc carrier.v1.CarrierService.Echo
-	 */
-	echo: {
-		methodKind: "bidi_streaming";
-		input: typeof EchoRequestSchema;
-		output: typeof EchoResponseSchema;
-	};
-}> = /*@__PURE__*/ serviceDesc(file_carrier_v1_carrier, 0);
+  /**
+   * One and one.
+   *
+   * @generated from rpc carrier.v1.CarrierService.Unary
+   */
+  unary: {
+    methodKind: "unary";
+    input: typeof UnaryRequestSchema;
+    output: typeof UnaryResponseSchema;
+  },
+  /**
+   * One and one, which may be asked again.
+   *
+   * @generated from rpc carrier.v1.CarrierService.Again
+   */
+  again: {
+    methodKind: "unary";
+    input: typeof UnaryRequestSchema;
+    output: typeof UnaryResponseSchema;
+  },
+  /**
+   * Many and one.
+   *
+   * @generated from rpc carrier.v1.CarrierService.Collect
+   */
+  collect: {
+    methodKind: "client_streaming";
+    input: typeof CollectRequestSchema;
+    output: typeof CollectResponseSchema;
+  },
+  /**
+   * One and many.
+   *
+   * @generated from rpc carrier.v1.CarrierService.Count
+   */
+  count: {
+    methodKind: "server_streaming";
+    input: typeof CountRequestSchema;
+    output: typeof CountResponseSchema;
+  },
+  /**
+   * Many and many, each answered as it comes.
+   *
+   * @generated from rpc carrier.v1.CarrierService.Echo
+   */
+  echo: {
+    methodKind: "bidi_streaming";
+    input: typeof EchoRequestSchema;
+    output: typeof EchoResponseSchema;
+  },
+}> = /*@__PURE__*/
+  serviceDesc(file_carrier_v1_carrier, 0);
+
