@@ -61,8 +61,7 @@ program
 	.description("shows what waits among a queue's dead letters at the broker, or gives it back to where it came from")
 	.option("--queue <name>", "the queue of dead letters (default: that of the requests)")
 	.option("--max <messages>", "how many, from the oldest on", Number, 100)
-	.option("--replay", "give each back to the queue that it came from, but for expired ones", false)
-	.option("--expired", "with --replay: give back those as well whose callers had stopped waiting", false)
+	.option("--replay", "give each back to the queue that it came from", false)
 	.action((options: DeadLetterCommand) => deadLetters(readSettings(program), options));
 
 await program.parseAsync();
@@ -79,10 +78,9 @@ interface DeadLetterCommand {
 	readonly queue?: string;
 	readonly max: number;
 	readonly replay: boolean;
-	readonly expired: boolean;
 }
 
-async function deadLetters(settings: Settings, { queue, max, replay, expired }: DeadLetterCommand): Promise<void> {
+async function deadLetters(settings: Settings, { queue, max, replay }: DeadLetterCommand): Promise<void> {
 	const { connectBroker } = await import("./rpc/connect-carrier.ts");
 	const { visitDeadLetters } = await import("./rpc/amqp/dead-letters.ts");
 	const { deadLetterQueue } = await import("./rpc/amqp/names.ts");
@@ -93,8 +91,7 @@ async function deadLetters(settings: Settings, { queue, max, replay, expired }: 
 	});
 	const onLetter = (letter: object) => process.stdout.write(`${JSON.stringify(letter)}\n`);
 	const from = queue ?? deadLetterQueue(settings.amqpNamespace);
-	const replays = ({ reason }: { readonly reason: string }) => replay && (expired || reason !== "expired");
-	const count = await visitDeadLetters({ connection, queue: from, max, replays, onLetter });
+	const count = await visitDeadLetters({ connection, queue: from, max, replay, onLetter });
 	await connection.close();
 	log.info({ queue: from, messages: count }, replay ? "given back" : "seen; they are still there");
 }

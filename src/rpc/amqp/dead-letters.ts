@@ -21,14 +21,14 @@ export interface DeadLetterOptions {
 	readonly queue: string;
 	/** How many are taken from the head of the queue at most. */
 	readonly max: number;
-	/** Which go back to the queue that they came from, and leave this one once that is confirmed. */
-	readonly replays: (letter: DeadLetter) => boolean;
+	/** True: each goes back to the queue that it came from, and leaves this one once that is confirmed. */
+	readonly replay: boolean;
 	readonly onLetter: (letter: DeadLetter) => void;
 }
 
 /** Resolves to how many letters were seen. Those that are only looked at stay, in their order. */
 export async function visitDeadLetters(options: DeadLetterOptions): Promise<number> {
-	const { connection, queue, max, replays, onLetter } = options;
+	const { connection, queue, max, replay, onLetter } = options;
 	const kept = connection.channel({ prefetch: 1 });
 	await kept.ready();
 	const { channel } = kept.session!;
@@ -41,7 +41,7 @@ export async function visitDeadLetters(options: DeadLetterOptions): Promise<numb
 		seen.push(message);
 		const letter = describe(message);
 		onLetter(letter);
-		if (!replays(letter)) continue;
+		if (!replay) continue;
 		await kept.publish({
 			exchange: "",
 			routingKey: letter.queue,

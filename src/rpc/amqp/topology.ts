@@ -4,6 +4,12 @@ import type { ConfirmChannel } from "amqplib";
 import type { AmqpRpcBounds } from "./bounds.ts";
 import { deadLetterExchange, deadLetterQueue, requestQueue } from "./names.ts";
 
+/**
+ * A request that has expired in its queue dies as well, and is not kept: its caller was told that nothing is known, and a
+ * cache that is away for long would fill the dead letters with them. RabbitMQ matches `x-` headers since 3.10.
+ */
+const keptReasons = ["rejected", "delivery_limit"] as const;
+
 /** How often a dead letter may be looked at. */
 const looksMax = 1_000_000;
 
@@ -14,7 +20,7 @@ export async function declareDeadLetters(
 ): Promise<void> {
 	const exchange = deadLetterExchange(namespace);
 	const queue = deadLetterQueue(namespace);
-	await channel.assertExchange(exchange, "fanout", { durable: true });
+	await channel.assertExchange(exchange, "headers", { durable: true });
 	await channel.assertQueue(queue, {
 		durable: true,
 		arguments: {
@@ -26,7 +32,8 @@ export async function declareDeadLetters(
 			"x-delivery-limit": looksMax,
 		},
 	});
-	await channel.bindQueue(queue, exchange, "");
+	for (const reason of keptReasons)
+		await channel.bindQueue(queue, exchange, "", { "x-match": "all-with-x", "x-first-death-reason": reason });
 }
 
 /** Resolves to the queue's name. */

@@ -25,7 +25,7 @@ describe.skipIf(!brokerInstalled)("R10: dead letters", () => {
 			connection,
 			queue: dead,
 			max: 10,
-			replays: () => replay,
+			replay,
 			onLetter: (letter) => letters.push(letter),
 		});
 		return letters;
@@ -45,10 +45,20 @@ describe.skipIf(!brokerInstalled)("R10: dead letters", () => {
 		const headers = { path: "/a.v1.Service/Do", requestId: "7", deadline: "1" };
 		const properties = { type: "request", appId: "someone", correlationId: "c", replyTo: "nowhere", headers };
 		await channel.publish({ exchange: "", routingKey: queue, body: Buffer.from("what"), messageId: "m", properties });
+		// One that expires in its queue dies as well, and is not kept.
+		const expiring = { ...properties, expiration: "1" };
+		await channel.publish({
+			exchange: "",
+			routingKey: queue,
+			body: Buffer.from("late"),
+			messageId: "l",
+			properties: expiring,
+		});
 		const got = await raw.get(queue);
 		if (got === false) throw new Error("the request is not there");
 		raw.reject(got, false);
 
+		await expect.poll(() => raw.checkQueue(queue)).toMatchObject({ messageCount: 0 });
 		const shown = { reason: "rejected", queue, path: "/a.v1.Service/Do", caller: "someone", messageId: "m", bytes: 4 };
 		await expect.poll(() => visit(false)).toMatchObject([shown]);
 		// The broker takes its time to put back what was looked at.
