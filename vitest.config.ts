@@ -8,6 +8,8 @@ const timeouts = { testTimeout: 20_000, hookTimeout: 30_000 };
 
 export default defineConfig({
 	test: {
+		// Most of the time goes into waiting for processes, also on two cores.
+		maxWorkers: 3,
 		projects: [
 			{ test: { name: "relay", include: ["test/**/*.test.ts"], exclude: [...exclude, needsBroker], ...timeouts } },
 			{

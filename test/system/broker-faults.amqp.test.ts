@@ -15,7 +15,7 @@ import { signal } from "./processes.ts";
 import { until } from "./until.ts";
 
 const ratePerS = 200;
-const faults = isLong ? 20 : 4;
+const faults = isLong ? 20 : 2;
 /** After each fault, from the first payment that is accepted again, ms. */
 const calmMs = 3_000;
 const brokerAwayMs = 5_000;
