@@ -23,6 +23,8 @@ export interface OpenedDatabase {
 	readonly marks: Marks;
 	/** A descriptor of the WAL, which stays the same file for as long as the database is open. */
 	readonly wal: number;
+	/** A descriptor of the database's file. */
+	readonly main: number;
 	readonly highWater: HighWater;
 	/** Writes the log back into the database and lets go of the folder. */
 	close(): void;
@@ -53,7 +55,8 @@ export function openDatabase(folder: string): OpenedDatabase {
 		highWater.write(marks.commit);
 		const wal = openSync(`${file}-wal`, "r+");
 		syncFolder(folder);
-		return { db, file, marks, wal, highWater, ...endings(db, file, wal, highWater, lock) };
+		const main = openSync(file, "r+");
+		return { db, file, marks, wal, main, highWater, ...endings(db, file, [wal, main], highWater, lock) };
 	} catch (error) {
 		db?.close();
 		highWater?.close();
@@ -62,10 +65,16 @@ export function openDatabase(folder: string): OpenedDatabase {
 	}
 }
 
-function endings(db: DatabaseSync, file: string, wal: number, highWater: HighWater, lock: { close(): void }) {
+function endings(
+	db: DatabaseSync,
+	file: string,
+	own: readonly number[],
+	highWater: HighWater,
+	lock: { close(): void },
+) {
+	/** Only once the database is closed: the kernel drops all locks on a file when any descriptor of it is closed. */
 	function letGo(): void {
-		// SQLite's locks are on the database and its index: closing our descriptor of the WAL frees none of them.
-		closeSync(wal);
+		for (const fd of own) closeSync(fd);
 		highWater.close();
 		lock.close();
 	}
@@ -98,9 +107,10 @@ function checkVersion(): void {
 /**
  * Why NORMAL keeps what FULL promises here. In a WAL, FULL differs from NORMAL by one sync of the log at the end of each
  * commit (sqlite.org/pragma.html#pragma_synchronous). We make that sync ourselves, off the event loop, before the commit
- * is spoken of and before the next one begins (rows.ts). What NORMAL leaves to SQLite stays SQLite's: the log is synced
- * before a checkpoint copies from it, the database before the log is begun anew, and the new log's header before any
- * frame that relies on it. The log is never replaced while a connection is open, so our descriptor stays on it.
+ * is spoken of and before the next one begins (rows.ts). So the log is synced, too, when a checkpoint copies from it
+ * (checkpoint.ts), and the database is synced by us right after that, before the next transaction, which may begin the log
+ * anew. The new log's header stays SQLite's to sync, before any frame that relies on it. The log is never replaced while
+ * a connection is open, so our descriptor stays on it.
  */
 function configure(db: DatabaseSync, file: string): void {
 	const { journal_mode: mode } = db.prepare("PRAGMA journal_mode = WAL").get() as { journal_mode: string };

@@ -28,7 +28,7 @@ const aside = "INDEXED BY payment_aside WHERE (state = 2 OR state = 3 OR state =
 
 /** Throws a Refusal where the folder is in use, or its database is damaged, newer, or has lost commits. */
 export async function openSqliteRows(folder: string, options: SqliteOptions = {}): Promise<Rows> {
-	const { db, file, marks, wal, highWater, close, abandon } = openDatabase(folder);
+	const { db, file, marks, wal, main, highWater, close, abandon } = openDatabase(folder);
 	const syncFile = options.fdatasync ?? promisify(fdatasync);
 	const rollup = createRollup(db);
 	const outbox = createOutbox(db, (seq) => condemn(file, `event ${seq}`));
@@ -37,6 +37,8 @@ export async function openSqliteRows(folder: string, options: SqliteOptions = {}
 	const saveMarks = prepareSaveMarks(db);
 	const checkpoints = createCheckpoints(db);
 	let ended = false;
+	/** The log was written back, and the database is not synced since: the log must stay as it is. */
+	let unsafe = false;
 	const insert = db.prepare(
 		`INSERT INTO payment (id, amount_cents, accepted_at_us, state, processor, requested_at_us, attempt, attempts,
 			settled_at_us, due_at_ms, more, sum) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
@@ -91,7 +93,10 @@ export async function openSqliteRows(folder: string, options: SqliteOptions = {}
 		...outbox,
 		storeId: storeIdOf(db),
 		marks,
-		begin: () => void begin.run(),
+		begin() {
+			if (unsafe) throw new Error("a transaction cannot begin while the database is being synced");
+			begin.run();
+		},
 		commit() {
 			rollup.flush();
 			marks.commit++;
@@ -103,7 +108,10 @@ export async function openSqliteRows(folder: string, options: SqliteOptions = {}
 			try {
 				await syncFile(wal);
 				highWater.write(synced);
-				if (checkpoints.afterSync()) await highWater.sync();
+				if (!checkpoints.afterSync()) return;
+				unsafe = true;
+				await Promise.all([syncFile(main), highWater.sync()]);
+				unsafe = false;
 			} catch (error) {
 				ended = true;
 				abandon();
@@ -150,7 +158,8 @@ export async function openSqliteRows(folder: string, options: SqliteOptions = {}
 			saveAnswer.run(Number(reachable), Number(failing), minResponseMs, atUs, codeOf(processor));
 		},
 		close() {
-			if (!ended) close();
+			// Closing may remove the log.
+			if (!ended) (unsafe ? abandon : close)();
 			ended = true;
 		},
 	};

@@ -1,11 +1,12 @@
 // Nothing is acknowledged before it is on disk; and once the disk failed, nothing is at all.
-import { readFileSync } from "node:fs";
+import { copyFileSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { createStore } from "../../../../src/cache/store/group-commit.ts";
 import type { Rows } from "../../../../src/cache/store/rows.ts";
 import { openSqliteRows } from "../../../../src/cache/store/sqlite/rows.ts";
 import { type Store, StoreFailed } from "../../../../src/cache/store/store.ts";
+import * as life from "../../../../src/payment/life.ts";
 import { createFakeClock } from "../../../fake-clock.ts";
 import { copyStore, storeOptions, temporaryFolder } from "../media.ts";
 import { idOf } from "../payments.ts";
@@ -124,4 +125,55 @@ test("a medium that fails to write ends the store, and nothing of that commit is
 	const states = await Promise.all([1, 2, 3].map(async (n) => (await next.payment(idOf(n)))?.state));
 	expect(states).toEqual(["accepted", undefined, undefined]);
 	await next.close();
+});
+
+/** Commits until the log was written back and the database waits for its sync; how many payments are promised then. */
+async function writeBack(
+	rows: Rows,
+	disk: ReturnType<typeof createDisk>,
+): Promise<{ count: number; synced: Promise<void> }> {
+	for (let count = 0; ; ) {
+		rows.begin();
+		for (let i = 0; i < 3_000; i++) rows.insert(life.accept(idOf(++count), 5n, 1));
+		rows.commit();
+		const synced = rows.sync();
+		disk.waiting.pop()!.resolve();
+		await clock.settle();
+		if (disk.waiting.length > 0) return { count, synced };
+		await synced;
+	}
+}
+
+test("a log that was written back stays until the database is synced: a loss of power before that costs nothing", async () => {
+	const folder = temporaryFolder();
+	const disk = createDisk();
+	(await openSqliteRows(folder)).close();
+	const unsynced = temporaryFolder();
+	copyFileSync(join(folder, "payments.db"), join(unsynced, "payments.db"));
+	const rows = await openSqliteRows(folder, disk);
+	const { count, synced } = await writeBack(rows, disk);
+	expect(() => rows.begin()).toThrow(/while the database is being synced/);
+	for (const name of ["payments.db-wal", "high-water"]) copyFileSync(join(folder, name), join(unsynced, name));
+	disk.waiting.pop()!.resolve();
+	await synced;
+	rows.begin();
+	rows.commit();
+	rows.close();
+	// At the worst, nothing that was written to the database has reached the disk.
+	const left = await openSqliteRows(unsynced);
+	expect(left.open(0, count, count + 1)).toHaveLength(count);
+	left.close();
+});
+
+test("where the database's sync fails, the store ends, and the log keeps all that was promised", async () => {
+	const folder = temporaryFolder();
+	const disk = createDisk();
+	const rows = await openSqliteRows(folder, disk);
+	const { count, synced } = await writeBack(rows, disk);
+	disk.waiting.pop()!.reject(new Error("EIO: i/o error, fdatasync"));
+	await expect(synced).rejects.toThrow(/EIO/);
+	expect(statSync(join(folder, "payments.db-wal")).size).toBeGreaterThan(2 ** 22);
+	const next = await openSqliteRows(folder);
+	expect(next.open(0, count, count + 1)).toHaveLength(count);
+	next.close();
 });
