@@ -2,7 +2,7 @@
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
 import type { FiguresResponse } from "../gen/payrelay/v1/stats_service_pb.ts";
 import { processorWords } from "../rpc/words.ts";
-import { createBrokerMetrics } from "./broker-metrics.ts";
+import { createBrokerCounter, createQueueDepths } from "./broker-metrics.ts";
 import { createConsumerMetrics } from "./consumer-metrics.ts";
 
 export interface ApiMetrics {
@@ -42,7 +42,7 @@ export function createApiMetrics(carrier: () => Readonly<Record<string, number>>
 	});
 	const memory = new Gauge({ name: "process_resident_memory_bytes", help: "Resident memory.", registers: [own] });
 	const cpu = new Counter({ name: "process_cpu_seconds_total", help: "User and system CPU time.", registers: [own] });
-	const showCarrier = createBrokerMetrics(own);
+	const showCarrier = createBrokerCounter(own, "api");
 	const deployment = new Registry();
 	const showFigures = createFigures(deployment);
 	const payments = new Map<number, Counter.Internal>();
@@ -64,7 +64,7 @@ export function createApiMetrics(carrier: () => Readonly<Record<string, number>>
 			cpu.inc((user + system) / 1e6);
 			memory.set(process.memoryUsage.rss());
 			cacheUp.set(figures ? 1 : 0);
-			showCarrier("api", carrier());
+			showCarrier(carrier());
 			if (!figures) return own.metrics();
 			showFigures(figures);
 			return `${await own.metrics()}\n${await deployment.metrics()}`;
@@ -107,13 +107,15 @@ function createFigures(registry: Registry): (figures: FiguresResponse) => void {
 	const minResponse = byProcessor("min_response_seconds", "What it said that a charge takes at least.");
 	const outboxDepth = gauge("outbox_events", "Events that are not known to be published.");
 	const outboxOldest = gauge("outbox_oldest_seconds", "Age of the oldest of them.");
-	const showBroker = createBrokerMetrics(registry);
+	const showBroker = createBrokerCounter(registry, "cache");
+	const showQueues = createQueueDepths(registry);
 	const showConsumers = createConsumerMetrics(registry);
 	return (figures) => {
 		showConsumers(figures.consumerFigures);
 		outboxDepth.set(Number(figures.outboxDepth));
 		outboxOldest.set(Number(figures.outboxOldestMs) / 1000);
-		showBroker("cache", figures.broker?.counters ?? {}, figures.broker?.queues ?? {});
+		showBroker(figures.broker?.counters ?? {});
+		showQueues(figures.broker?.queues ?? {});
 		epoch.set(Number(figures.epoch));
 		depth.set({ state: "waiting" }, Number(figures.waiting));
 		depth.set({ state: "leased" }, Number(figures.leased));

@@ -106,8 +106,14 @@ describe("an operator", () => {
 	});
 
 	test("purges, and learns what was forgotten", async () => {
-		const { post } = given({ stats: { purge: () => ({ epoch: 2n, forgotten: 5n, keptInDoubt: 1n }) } });
+		const ended: bigint[] = [];
+		const purge = ({ epoch }: { epoch: bigint }) => {
+			ended.push(epoch);
+			return { epoch: 2n, forgotten: 5n, keptInDoubt: 1n };
+		};
+		const { post } = given({ stats: { figures: () => ({ epoch: 1n }), purge } });
 		const response = await post("/purge-payments", {});
+		expect(ended).toEqual([1n]);
 		expect([response.status, await response.json()]).toEqual([200, { forgotten: 5, keptInDoubt: 1 }]);
 	});
 

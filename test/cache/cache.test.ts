@@ -194,6 +194,9 @@ describe("the books", () => {
 		const job = await pinnedJob(lab);
 		const purged = await lab.done(lab.stats.purge({ waitMs: 20 }));
 		expect(purged).toMatchObject({ epoch: job.epoch + 1n, forgotten: 1n, keptInDoubt: 1n });
+		// The same request, carried out once more: what has come since stays.
+		const repeated = await lab.done(lab.stats.purge({ waitMs: 20, epoch: job.epoch }));
+		expect(repeated).toMatchObject({ epoch: job.epoch + 1n, forgotten: 0n, keptInDoubt: 0n });
 		const { outcomes } = await lab.done(lab.stats.insertStats({ settlements: [settlement(job, job.requestedAtUs)] }));
 		expect(outcomes).toEqual([SettleOutcome.STALE]);
 		expect(await codeOf(lab.done(lab.stats.getPayment({ id })))).toBe(Code.NotFound);
