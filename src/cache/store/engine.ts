@@ -37,7 +37,7 @@ export type Engine = ReturnType<typeof createEngine>;
 const pollAnswerMaxMs = 6_000;
 /** How many rows one look for work reads at most. */
 const scanMax = 256;
-/** When a processor charges again, so many payments in doubt are brought forward at most, over so many ms. */
+/** When a processor charges again, so many payments in doubt at it are brought forward at most, over so many ms. */
 const hastenMax = 1_024;
 const hastenSpreadMs = 1_000;
 /**
@@ -203,11 +203,13 @@ export function createEngine(
 		return found.filter((row) => !leases.ofId(row.payment.id)).slice(0, max);
 	}
 
-	/** Payments in doubt at a processor that charges again are asked for soon, not all at once. */
+	/**
+	 * Payments in doubt at a processor that charges again are asked for soon, not all at once. Where they are more than
+	 * `hastenMax`, those whose pauses have grown the most; the rest come when they are due.
+	 */
 	function hasten(processor: Processor): void {
-		for (const row of rows.due(Number.MAX_SAFE_INTEGER, hastenMax))
-			if (row.payment.pin?.processor === processor && !leases.ofId(row.payment.id))
-				change(row, life.hasten(row.payment, clock.now() + random() * hastenSpreadMs));
+		for (const row of rows.inDoubt(processor, hastenMax))
+			if (!leases.ofId(row.payment.id)) change(row, life.hasten(row.payment, clock.now() + random() * hastenSpreadMs));
 	}
 
 	/** A pause that is longer than any ever given out shows that the wall clock went back: then all are due. */

@@ -62,6 +62,11 @@ export function createMemoryRows(): Rows {
 			dueRows()
 				.filter((row) => (row.payment.dueAtMs ?? 0) <= nowMs)
 				.slice(0, max),
+		inDoubt: (processor, max) =>
+			dueRows()
+				.filter(({ payment }) => payment.state === "in_doubt" && payment.pin?.processor === processor)
+				.reverse()
+				.slice(0, max),
 		nextDueAtMs: () => dueRows()[0]?.payment.dueAtMs,
 		book(charge) {
 			const totals = ledger[charge.processor].get(charge.requestedAtUs) ?? { count: 0n, cents: 0n };

@@ -74,6 +74,8 @@ export interface Rows {
 	open(after: number, upTo: number, max: number): Row[];
 	/** Rows in doubt or parked with `dueAtMs <= nowMs`, the longest due first. */
 	due(nowMs: number, max: number): Row[];
+	/** Rows in doubt at the processor, none that is parked, the one due last first. */
+	inDoubt(processor: Processor, max: number): Row[];
 	/** The earliest `dueAtMs` of all. */
 	nextDueAtMs(): number | undefined;
 	/** Adds a charge to the ledger's totals. */

@@ -87,6 +87,25 @@ export function testRows(name: string, createMedium: () => Medium): void {
 			expect(rows.nextDueAtMs()).toBe(startUs / 1000 + 10.5);
 		});
 
+		test("payments in doubt at one processor come the one due last first; those elsewhere or parked are not among them", async () => {
+			const rows = await createMedium().open();
+			await change(rows, () => {
+				for (let n = 1; n <= 12; n++) {
+					const payment = life.acceptInDoubt(idOf(n), 5n, n % 2 === 0 ? "default" : "fallback", startUs / 1000);
+					rows.insert({
+						...payment,
+						...(n % 3 === 0 && { state: "parked" }),
+						dueAtMs: startUs / 1000 + ((n * 5) % 13),
+					});
+				}
+				rows.insert(life.accept(idOf(99), 5n, startUs));
+			});
+			const seqs = (processor: Processor, max: number) => rows.inDoubt(processor, max).map(({ seq }) => seq);
+			expect(seqs("default", 9)).toEqual([10, 2, 4, 8]);
+			expect(seqs("default", 2)).toEqual([10, 2]);
+			expect(seqs("fallback", 9)).toEqual([5, 7, 1, 11]);
+		});
+
 		test("parked payments are listed by place, in pages; those in doubt are not among them", async () => {
 			const rows = await createMedium().open();
 			await change(rows, () => {

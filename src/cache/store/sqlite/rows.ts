@@ -52,6 +52,10 @@ export async function openSqliteRows(folder: string, options: SqliteOptions = {}
 		`SELECT ${fields} FROM payment WHERE seq > ? AND seq <= ? AND state IN (${openStates}) ORDER BY seq LIMIT ?`,
 	);
 	const due = db.prepare(`SELECT ${fields} FROM payment ${aside} AND due_at_ms <= ? ORDER BY due_at_ms, seq LIMIT ?`);
+	const inDoubt = db.prepare(
+		`SELECT ${fields} FROM payment ${aside} AND state = ${stateCode("in_doubt")} AND processor = ?
+			ORDER BY due_at_ms DESC, seq DESC LIMIT ?`,
+	);
 	const nextDue = db.prepare(
 		`SELECT due_at_ms AS due FROM payment ${aside} AND due_at_ms IS NOT NULL ORDER BY due_at_ms LIMIT 1`,
 	);
@@ -132,6 +136,7 @@ export async function openSqliteRows(folder: string, options: SqliteOptions = {}
 		},
 		open: (after, upTo, max) => rowsOf(open, after, upTo, max),
 		due: (nowMs, max) => rowsOf(due, nowMs, max),
+		inDoubt: (processor, max) => rowsOf(inDoubt, codeOf(processor), max),
 		nextDueAtMs: () => (nextDue.get() as { due: number } | undefined)?.due,
 		book: rollup.add,
 		summary: rollup.summary,
