@@ -42,11 +42,12 @@ export interface Breaker {
 	readonly probeAtMs: number;
 	/** When it opened; undefined while closed. */
 	readonly openedAtMs: number | undefined;
-	/** A payment is sent to find out: no other one until it is recorded, or `probeEnded`. */
-	probe(): void;
-	/** The probe ended without having asked the processor anything. */
-	probeEnded(): void;
-	record(outcome: "success" | "failure"): void;
+	/** The payment with this id is sent to find out: no other one until its outcome is recorded, or `probeEnded`. */
+	probe(id: string): void;
+	/** That payment's turn is over; of no effect where its outcome was recorded before. */
+	probeEnded(id: string): void;
+	/** The outcome of a charge of the payment with this id. */
+	record(outcome: "success" | "failure", id: string): void;
 	/** Something else said that the processor may have recovered: the next probe need not wait. */
 	hope(): void;
 }
@@ -55,6 +56,8 @@ export function createBreaker(settings: BreakerSettings, clock: Clock, random: (
 	const { failuresMax, failedShareMax, outcomesMin, wellShareMax, wellMin, pause, probeMinMs, windowMs } = settings;
 	const recent = createRecent(clock, windowMs);
 	let state: BreakerState = "closed";
+	/** The payment that is on its way to find out, while probing. */
+	let probeId: string | undefined;
 	/** It opened though charges still succeed now and then: those that were under way say nothing new. */
 	let byShare = false;
 	let failures = 0;
@@ -64,6 +67,7 @@ export function createBreaker(settings: BreakerSettings, clock: Clock, random: (
 
 	function open(): void {
 		state = "open";
+		probeId = undefined;
 		openedAtMs ??= clock.monotonic();
 		probeAtMs = clock.monotonic() + probeMinMs + backoffMs(pause, probes, random);
 	}
@@ -81,18 +85,23 @@ export function createBreaker(settings: BreakerSettings, clock: Clock, random: (
 		get openedAtMs() {
 			return openedAtMs;
 		},
-		probe() {
-			if (state === "open") state = "probing";
+		probe(id) {
+			if (state !== "open") return;
+			state = "probing";
+			probeId = id;
 		},
-		probeEnded() {
-			if (state === "probing") open();
+		probeEnded(id) {
+			if (state === "probing" && id === probeId) open();
 		},
-		record(outcome) {
+		record(outcome, id) {
 			recent.add(outcome);
+			// What was under way when it opened says nothing of how the processor is now: the probe does.
+			if (state === "probing" && id !== probeId) return;
 			if (outcome === "success") {
 				if (state === "open" && byShare) return;
 				if (state !== "closed") recent.forget();
 				state = "closed";
+				probeId = undefined;
 				failures = probes = 0;
 				openedAtMs = undefined;
 				return;

@@ -107,7 +107,7 @@ export function createConsumer(options: ConsumerOptions): Consumer {
 			hand.freeRetry = breaker.well;
 			if (fit === "unfit" || !budget.spend(hand.freeRetry)) return false;
 			if (fit === "probe") {
-				breaker.probe();
+				breaker.probe(hand.job.id);
 				hand.probing = true;
 			}
 			return true;

@@ -128,7 +128,7 @@ export function createDispatch(options: DispatchOptions): Dispatch {
 			if (!budget.spend(hand.freeRetry)) throw new Error("there is no budget for this retry");
 		}
 		if (probe) {
-			breaker.probe();
+			breaker.probe(hand.job.id);
 			hand.probing = true;
 		}
 		start(hand, processor, "fresh", () => ended(hand, processor, "fresh"));
@@ -138,7 +138,7 @@ export function createDispatch(options: DispatchOptions): Dispatch {
 		const { limiter, breaker } = board[processor];
 		limiter.giveBack(kind);
 		// Where its answer said nothing, or none was asked for, somebody else has to find out.
-		if (hand.probing) breaker.probeEnded();
+		if (hand.probing) breaker.probeEnded(hand.job.id);
 		changed();
 	}
 

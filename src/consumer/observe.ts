@@ -50,7 +50,7 @@ export function withBreaker(gateway: Gateway, breakers: Readonly<Record<Processo
 		async charge(processor, payment, signal) {
 			const answer = await gateway.charge(processor, payment, signal);
 			const sign = breakerSign(answer);
-			if (sign) breakers[processor].record(sign);
+			if (sign) breakers[processor].record(sign, payment.id);
 			return answer;
 		},
 	};

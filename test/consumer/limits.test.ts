@@ -98,27 +98,28 @@ test("limiter and breaker: what an answer says of load and of health", () => {
 
 test("breaker: it opens after failures in a row, and a success in between starts the count anew", () => {
 	const breaker = createBreaker(breakerDefaults, createFakeClock(), () => 0.5);
-	for (let i = 0; i < breakerDefaults.failuresMax - 1; i++) breaker.record("failure");
-	breaker.record("success");
-	for (let i = 0; i < breakerDefaults.failuresMax - 1; i++) breaker.record("failure");
+	for (let i = 0; i < breakerDefaults.failuresMax - 1; i++) breaker.record("failure", "earlier");
+	breaker.record("success", "earlier");
+	for (let i = 0; i < breakerDefaults.failuresMax - 1; i++) breaker.record("failure", "earlier");
 	expect(breaker.state).toBe("closed");
-	breaker.record("failure");
+	breaker.record("failure", "earlier");
 	expect(breaker.state).toBe("open");
 });
 
 test("breaker: a processor that turns half of what it gets away is kept away from, and what was under way changes nothing", async () => {
 	const clock = createFakeClock();
 	const breaker = createBreaker(breakerDefaults, clock, () => 0.5);
-	for (let i = 0; i < breakerDefaults.outcomesMin - 1; i++) breaker.record(i % 2 === 0 ? "failure" : "success");
+	for (let i = 0; i < breakerDefaults.outcomesMin - 1; i++)
+		breaker.record(i % 2 === 0 ? "failure" : "success", "earlier");
 	expect(breaker.state).toBe("closed");
-	breaker.record("failure");
+	breaker.record("failure", "earlier");
 	expect(breaker.state).toBe("open");
-	breaker.record("success");
+	breaker.record("success", "earlier");
 	expect(breaker.state).toBe("open");
-	breaker.probe();
-	breaker.record("success");
+	breaker.probe("probe");
+	breaker.record("success", "probe");
 	expect(breaker.state).toBe("closed");
-	for (let i = 0; i < 100; i++) breaker.record(i % 3 === 0 ? "failure" : "success");
+	for (let i = 0; i < 100; i++) breaker.record(i % 3 === 0 ? "failure" : "success", "earlier");
 	expect(breaker.state, "a third is borne").toBe("closed");
 });
 
@@ -126,10 +127,10 @@ test("breaker: a processor does well again once its failures are of the past", a
 	const clock = createFakeClock();
 	const breaker = createBreaker(breakerDefaults, clock, () => 0.5);
 	expect(breaker.well, "nothing is known").toBe(false);
-	for (let i = 0; i < 30; i++) breaker.record(i % 3 === 0 ? "failure" : "success");
+	for (let i = 0; i < 30; i++) breaker.record(i % 3 === 0 ? "failure" : "success", "earlier");
 	expect(breaker.well).toBe(false);
 	await clock.advance(2 * breakerDefaults.windowMs);
-	for (let i = 0; i < 20; i++) breaker.record(i === 0 ? "failure" : "success");
+	for (let i = 0; i < 20; i++) breaker.record(i === 0 ? "failure" : "success", "earlier");
 	expect(breaker.well).toBe(true);
 	await clock.advance(2 * breakerDefaults.windowMs);
 	expect(breaker.well, "what is old says nothing").toBe(false);
@@ -138,14 +139,14 @@ test("breaker: a processor does well again once its failures are of the past", a
 test("breaker: one probe at a time, with pauses that grow, until one succeeds", async () => {
 	const clock = createFakeClock();
 	const breaker = createBreaker(breakerDefaults, clock, () => 0.999);
-	for (let i = 0; i < breakerDefaults.failuresMax; i++) breaker.record("failure");
+	for (let i = 0; i < breakerDefaults.failuresMax; i++) breaker.record("failure", "earlier");
 	const pauses: number[] = [];
 	for (let i = 0; i < 8; i++) {
 		pauses.push(breaker.probeAtMs - clock.monotonic());
 		await clock.advance(pauses[i] as number);
-		breaker.probe();
+		breaker.probe("probe");
 		expect(breaker.state).toBe("probing");
-		breaker.record("failure");
+		breaker.record("failure", "probe");
 		expect(breaker.state).toBe("open");
 	}
 	for (let i = 1; i < 6; i++) expect(pauses[i]).toBeGreaterThan(pauses[i - 1] as number);
@@ -153,20 +154,53 @@ test("breaker: one probe at a time, with pauses that grow, until one succeeds", 
 	expect(breaker.openedAtMs).toBe(0);
 	breaker.hope();
 	expect(breaker.probeAtMs).toBeLessThanOrEqual(clock.monotonic());
-	breaker.probe();
-	breaker.record("success");
+	breaker.probe("probe");
+	breaker.record("success", "probe");
 	expect(breaker.state).toBe("closed");
 	expect(breaker.openedAtMs).toBeUndefined();
 });
 
+test.each([
+	"in a row",
+	"of late",
+])("breaker: after failures %s only the probe says whether it closes, not what was sent before it", (how) => {
+	const breaker = createBreaker(breakerDefaults, createFakeClock(), () => 0.999);
+	const failedMax = how === "in a row" ? breakerDefaults.failuresMax : breakerDefaults.outcomesMin;
+	for (let i = 0; breaker.state === "closed" && i < 2 * failedMax; i++)
+		breaker.record(how === "of late" && i % 2 === 1 ? "success" : "failure", "earlier");
+	expect(breaker.state).toBe("open");
+	const { probeAtMs } = breaker;
+	breaker.probe("probe");
+	for (const outcome of ["failure", "success"] as const) {
+		breaker.record(outcome, "earlier");
+		expect(breaker.state).toBe("probing");
+	}
+	breaker.probeEnded("earlier");
+	expect([breaker.state, breaker.probeAtMs], "nor is the pause made longer").toEqual(["probing", probeAtMs]);
+	breaker.record("success", "probe");
+	expect(breaker.state).toBe("closed");
+});
+
+test("breaker: a probe whose turn ends late leaves the next one alone", () => {
+	const breaker = createBreaker(breakerDefaults, createFakeClock(), () => 0.5);
+	for (let i = 0; i < breakerDefaults.failuresMax; i++) breaker.record("failure", "earlier");
+	breaker.probe("first");
+	breaker.record("failure", "first");
+	breaker.probe("second");
+	breaker.probeEnded("first");
+	expect(breaker.state).toBe("probing");
+	breaker.record("success", "second");
+	expect(breaker.state).toBe("closed");
+});
+
 test("breaker: a probe that asked nothing lets another one find out", () => {
 	const breaker = createBreaker(breakerDefaults, createFakeClock(), () => 0.5);
-	for (let i = 0; i < breakerDefaults.failuresMax; i++) breaker.record("failure");
-	breaker.probe();
-	breaker.probeEnded();
+	for (let i = 0; i < breakerDefaults.failuresMax; i++) breaker.record("failure", "earlier");
+	breaker.probe("probe");
+	breaker.probeEnded("probe");
 	expect(breaker.state).toBe("open");
-	breaker.record("success");
-	breaker.probeEnded();
+	breaker.record("success", "probe");
+	breaker.probeEnded("probe");
 	expect(breaker.state).toBe("closed");
 });
 

@@ -51,6 +51,7 @@ export async function runRelay(one: Case, settings: RelaySettings = {}): Promise
 	/** What is not in hand: payments without an attempt, and how often each of the others was tried. */
 	let queued = 0;
 	const queuedRetries = createFifo<number>();
+	let accepted = 0;
 	let inHand = 0;
 	let retriesInHand = 0;
 	let working = 0;
@@ -82,7 +83,7 @@ export async function runRelay(one: Case, settings: RelaySettings = {}): Promise
 
 	function accept(attempts: number): void {
 		inHand++;
-		dispatch.accept([makeHand(attempts, time.nowMs())]);
+		dispatch.accept([makeHand(String(++accepted), attempts, time.nowMs())]);
 	}
 
 	function start(hand: Hand, processor: Processor, done: () => void): void {
@@ -103,7 +104,7 @@ export async function runRelay(one: Case, settings: RelaySettings = {}): Promise
 		latencies.add(tookMs);
 		limiter.observe(loadSign(answer), tookMs);
 		const sign = breakerSign(answer);
-		if (sign) breaker.record(sign);
+		if (sign) breaker.record(sign, hand.job.id);
 		answered(answer);
 		time.at(time.nowMs() + queueMs, () => {
 			working--;
@@ -141,7 +142,7 @@ export function feed(arrivals: Float64Array, at: (ms: number, task: () => void) 
 	if (arrivals.length > 0) at(arrivals[0]!, step);
 }
 
-function makeHand(attempts: number, arrivedAtMs: number): Hand {
-	const job = { id: "", amountCents: 1990n, token: 0n, epoch: 0n, attempts };
+function makeHand(id: string, attempts: number, arrivedAtMs: number): Hand {
+	const job = { id, amountCents: 1990n, token: 0n, epoch: 0n, attempts };
 	return { job, arrivedAtMs, leaseEndsAtMs: Number.POSITIVE_INFINITY, lost: false, sent: false, result: "none" };
 }
