@@ -15,7 +15,10 @@ export function encodeFrame(flags: number, data: Uint8Array): Buffer {
 }
 
 export interface FrameReader {
-	/** Calls `onFrame` for each frame that is whole now. Throws RESOURCE_EXHAUSTED where one announces too much. */
+	/**
+	 * Calls `onFrame` for each frame that is whole now. Throws RESOURCE_EXHAUSTED where one announces too much, and what
+	 * `onFrame` throws. After that it keeps nothing, and ignores what else it is given.
+	 */
 	read(chunk: Buffer): void;
 	/** Whether the last frame is still to be completed. */
 	readonly cut: boolean;
@@ -26,16 +29,22 @@ export function createFrameReader(maxBytes: number, onFrame: (flags: number, dat
 	let pieces: Buffer[] = [];
 	let have = 0;
 	let need = headBytes;
+	let dead = false;
 
 	return {
 		get cut() {
 			return have > 0;
 		},
 		read(chunk) {
+			if (dead) return;
 			pieces.push(chunk);
 			have += chunk.length;
 			if (have < need) return;
 			const bytes = pieces.length === 1 ? chunk : Buffer.concat(pieces, have);
+			pieces = [];
+			have = 0;
+			// Until all of it is read well: where one frame is bad, nothing tells where the next one starts.
+			dead = true;
 			let at = 0;
 			for (need = headBytes; bytes.length - at >= need; need = headBytes) {
 				const length = bytes.readUInt32BE(at + 1);
@@ -46,6 +55,7 @@ export function createFrameReader(maxBytes: number, onFrame: (flags: number, dat
 				onFrame(bytes[at]!, bytes.subarray(at + headBytes, at + need));
 				at += need;
 			}
+			dead = false;
 			have = bytes.length - at;
 			pieces = have > 0 ? [bytes.subarray(at)] : [];
 		},

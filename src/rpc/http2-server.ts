@@ -205,7 +205,8 @@ function answer(
 	if (serve) {
 		serve(request, response).catch((error: unknown) => {
 			onFault(error, `answering ${request.url} failed`);
-			refuse(response, 400);
+			if (response.headersSent) reset(response, error);
+			else refuse(response, 400);
 		});
 		return;
 	}
@@ -235,6 +236,14 @@ function answer(
 function refuse(response: Http2ServerResponse, status: number): void {
 	response.writeHead(status);
 	response.end();
+}
+
+/**
+ * Once an answer has begun, only how its stream ends can say that it failed. `close` would end the answer first, and
+ * where the caller has ended its own side that goes out as a good end, without the reset.
+ */
+function reset({ stream }: Http2ServerResponse, cause: unknown): void {
+	if (stream && !stream.destroyed) stream.destroy(new Error("the answer cannot be completed", { cause }));
 }
 
 function actual(server: Http2Server, address: Address): Address {

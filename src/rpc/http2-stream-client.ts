@@ -79,6 +79,11 @@ export function streamOverHttp2(options: StreamClientOptions): Transport["stream
 		});
 		// Whatever was not said by then is lost with the connection.
 		stream.once("close", () => inbox.fail(closing(stream)));
+		// Opening the connection took its time.
+		if (signal.aborted) {
+			fail(signal.reason);
+			throw signal.reason;
+		}
 		signal.addEventListener("abort", () => fail(signal.reason), { once: true });
 		pumpFrames(requests, serialization.getI(true).serialize, stream).then(() => stream.end(), fail);
 		const answered = await answerOf(stream);

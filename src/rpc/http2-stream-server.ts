@@ -2,7 +2,7 @@
 //
 // It says the same bytes as connect-es, and leaves to it every call that is not binary Connect without compression, and
 // every kind of call that is not streamed both ways or to the client.
-import type { Http2ServerRequest, Http2ServerResponse, ServerHttp2Stream } from "node:http2";
+import { type Http2ServerRequest, type Http2ServerResponse, constants as h2, type ServerHttp2Stream } from "node:http2";
 import { create, type DescMessage, isMessage, type Message, type MessageInitShape } from "@bufbuild/protobuf";
 import {
 	Code,
@@ -112,10 +112,15 @@ function serveStream(spec: Spec, interceptors: readonly Interceptor[], limits: M
 		}
 		context.abort(failure);
 		requests.end();
+		// What still comes is thrown away. A stream that is held up would never close.
+		stream.resume();
 		if (!isOpen(stream)) return;
 		head();
 		const ending = JSON.stringify(endStreamToJson(context.responseTrailer, failure, undefined));
-		stream.end(encodeFrame(endFlag, Buffer.from(ending)));
+		stream.end(encodeFrame(endFlag, Buffer.from(ending)), () => {
+			// The caller may keep its side open for ever; a whole answer may ask it to stop (RFC 9113, section 8.1).
+			if (failure && !stream.closed && !stream.readableEnded) stream.close(h2.NGHTTP2_NO_ERROR);
+		});
 	};
 }
 

@@ -57,3 +57,22 @@ test("a reader that leaves lets the source know, and gets nothing more", async (
 	expect(left).toBe(true);
 	expect(await it.next()).toEqual({ done: true, value: undefined });
 });
+
+test("after a bad frame nothing is kept of what still comes, and nothing is made of it", () => {
+	const good = encodeFrame(0, new Uint8Array(2));
+	const refuse = (flags: number) => {
+		if (flags !== 0) throw new Error("refused");
+	};
+	for (const bad of [encodeFrame(0, new Uint8Array(9)), encodeFrame(1, new Uint8Array(2))]) {
+		let seen = 0;
+		const frames = createFrameReader(8, (flags) => {
+			seen++;
+			refuse(flags);
+		});
+		expect(() => frames.read(Buffer.concat([good, bad, good]))).toThrow();
+		const before = seen;
+		for (const chunk of [good, bad, good.subarray(0, 3)]) frames.read(chunk);
+		expect(seen).toBe(before);
+		expect(frames.cut).toBe(false);
+	}
+});
