@@ -8,6 +8,7 @@ import { fileURLToPath } from "node:url";
 import { Command } from "commander";
 import { systemClock } from "./clock.ts";
 import { addSettings, readSettings, type Settings, toEnvironment } from "./config.ts";
+import { addDeadLetters } from "./dead-letters-command.ts";
 import { createLog, prettyLines } from "./log.ts";
 import type { Processor } from "./payment/payment.ts";
 import { selfCommand, useCompiledCode } from "./runtime.ts";
@@ -56,13 +57,7 @@ program
 	})
 	.action((name: Processor) => run(`processor ${name}`, readSettings(program), startProcessor(name)));
 
-program
-	.command("dead-letters")
-	.description("shows what waits among a queue's dead letters at the broker, or gives it back to where it came from")
-	.option("--queue <name>", "the queue of dead letters (default: that of the requests)")
-	.option("--max <messages>", "how many, from the oldest on", Number, 100)
-	.option("--replay", "give each back to the queue that it came from", false)
-	.action((options: DeadLetterCommand) => deadLetters(readSettings(program), options));
+addDeadLetters(program);
 
 await program.parseAsync();
 
@@ -72,28 +67,6 @@ function run(name: string, settings: Settings, start: Start): Promise<void> {
 	const { stopMs, logLevel, logFormat } = settings;
 	const supervised = process.env[supervisedVariable] === "1";
 	return runServiceProcess({ name, supervised, stopMs, logLevel, logFormat, start: start(settings) });
-}
-
-interface DeadLetterCommand {
-	readonly queue?: string;
-	readonly max: number;
-	readonly replay: boolean;
-}
-
-async function deadLetters(settings: Settings, { queue, max, replay }: DeadLetterCommand): Promise<void> {
-	const { connectBroker } = await import("./rpc/connect-carrier.ts");
-	const { visitDeadLetters } = await import("./rpc/amqp/dead-letters.ts");
-	const { deadLetterQueue } = await import("./rpc/amqp/names.ts");
-	const log = await createLog("dead letters", settings.logLevel, settings.logFormat);
-	const { connection } = await connectBroker(settings, "dead letters", {
-		clock: systemClock,
-		onFault: (error, what) => log.warn({ reason: error.message }, what),
-	});
-	const onLetter = (letter: object) => process.stdout.write(`${JSON.stringify(letter)}\n`);
-	const from = queue ?? deadLetterQueue(settings.amqpNamespace);
-	const count = await visitDeadLetters({ connection, queue: from, max, replay, onLetter });
-	await connection.close();
-	log.info({ queue: from, messages: count }, replay ? "given back" : "seen; they are still there");
 }
 
 function startCache(settings: Settings): ServiceProcess["start"] {

@@ -8,7 +8,7 @@ import { type Options, type Style, toWords } from "./options.ts";
 
 export interface Fleet {
 	readonly options: Options;
-	/** Resolves when it is ready, and rejects where it ends before. `words` are further flags. */
+	/** Resolves when it is ready. Where it ends before, or is late, all are ended first, and then it rejects. `words` are further flags. */
 	start(service: string, ...words: string[]): Promise<void>;
 	/** In order: it ends what it has begun. */
 	stop(service: string): Promise<void>;
@@ -37,6 +37,10 @@ export function createFleet(style: Style, options: Options, onLog: (text: string
 		clearTimeout(late);
 	}
 
+	async function endAll(): Promise<void> {
+		await Promise.all([...running.keys()].map((service) => end(service, "SIGTERM")));
+	}
+
 	return {
 		options,
 		async start(service, ...words) {
@@ -46,17 +50,21 @@ export function createFleet(style: Style, options: Options, onLog: (text: string
 			child.stderr.setEncoding("utf8").on("data", onLog);
 			const ready = once(createInterface({ input: child.stdout }), "line");
 			const signal = AbortSignal.timeout(readyMs);
-			await Promise.race([
-				ready,
-				once(child, "exit", { signal }).then(() => {
-					throw new Error(`${service} ended before it was ready`);
-				}),
-			]);
+			try {
+				await Promise.race([
+					ready,
+					once(child, "exit", { signal }).then(() => {
+						throw new Error(`${service} ended before it was ready`);
+					}),
+				]);
+			} catch (error) {
+				// Whoever starts them has nothing to end yet: nobody else would.
+				await endAll();
+				throw error;
+			}
 		},
 		stop: (service) => end(service, "SIGTERM"),
 		kill: (service) => end(service, "SIGKILL"),
-		async end() {
-			await Promise.all([...running.keys()].map((service) => end(service, "SIGTERM")));
-		},
+		end: endAll,
 	};
 }

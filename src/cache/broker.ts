@@ -1,5 +1,6 @@
 // The cache's side of the broker: its services over AMQP, and the events of its store, each where it is asked for.
 import type { AmqpOptions } from "../amqp/settings.ts";
+import { within } from "../amqp/within.ts";
 import type { Clock } from "../clock.ts";
 import type { Logger } from "../log.ts";
 import type { ServeOptions } from "../rpc/carrier.ts";
@@ -14,6 +15,8 @@ export interface BrokerSettings extends AmqpOptions {
 	readonly amqpNamespace: string;
 	/** Requests of each service that are worked on at a time. */
 	readonly amqpConcurrency: number;
+	/** How long calls may take to end when the process stops, ms. */
+	readonly closeMs: number;
 }
 
 export interface Broker {
@@ -21,9 +24,12 @@ export interface Broker {
 	readonly open: boolean;
 	readonly addresses: readonly string[];
 	figures(): Promise<BrokerView>;
-	/** Takes no more requests, so that they wait for the next cache, answers those that it has, and ends the events. */
+	/**
+	 * Takes no more requests, so that they wait for the next cache, answers those that it has, and ends the events: for a part of
+	 * the time for closing, which a broker that is away or takes no messages uses up.
+	 */
 	drain(): Promise<void>;
-	/** `graceMs`: how long streams may take to end. */
+	/** `graceMs`: how long streams may take to end, together with the draining before. */
 	close(graceMs: number): Promise<void>;
 }
 
@@ -35,6 +41,9 @@ export interface BrokerPorts extends Pick<ServeOptions, "routes" | "interceptors
 /** Unary requests that wait together are begun together, and so share a commit. */
 const batches = { "/payrelay.v1.QueueService/Enqueue": { sizeMax: 256, waitMs: 1 } };
 
+/** Of the time for closing, the part that draining may take. */
+const drainOfClose = 0.5;
+
 const none: Broker = {
 	open: false,
 	addresses: [],
@@ -44,7 +53,7 @@ const none: Broker = {
 };
 
 export async function openBroker(settings: BrokerSettings, log: Logger, ports: BrokerPorts): Promise<Broker> {
-	const { carrier, events, amqpNamespace: namespace, amqpConcurrency: concurrency } = settings;
+	const { carrier, events, amqpNamespace: namespace, amqpConcurrency: concurrency, closeMs } = settings;
 	if (carrier !== "amqp" && events !== "amqp") return none;
 	const { clock, store } = ports;
 	const onFault = (error: unknown, what: string) => log.warn({ reason: String(error) }, what);
@@ -80,6 +89,7 @@ export async function openBroker(settings: BrokerSettings, log: Logger, ports: B
 		};
 	}
 
+	let drainedMs = 0;
 	return {
 		open: true,
 		addresses: [`${address} (${[server && "calls", announcing && "events"].filter(Boolean).join(", ")})`],
@@ -92,10 +102,16 @@ export async function openBroker(settings: BrokerSettings, log: Logger, ports: B
 			};
 		},
 		async drain() {
-			await Promise.all([server?.drain(), announcing?.close()]);
+			const graceMs = closeMs * drainOfClose;
+			const startMs = clock.now();
+			const drained = async () => {
+				await Promise.all([server?.drain(graceMs), announcing?.close()]);
+			};
+			await within(graceMs, clock, drained());
+			drainedMs = clock.now() - startMs;
 		},
 		async close(graceMs) {
-			await server?.close(graceMs);
+			await server?.close(Math.max(0, graceMs - drainedMs));
 			await connection.close();
 		},
 	};

@@ -18,7 +18,10 @@ export interface CacheServer {
 
 /** Where callers come from. */
 export interface Listener extends CacheServer {
-	/** Before the cache ends: what can wait for another one is left where it waits, and events are told no more. */
+	/**
+	 * Before the cache ends: what can wait for another one is left where it waits, and events are told no more. The listener
+	 * bounds how long it takes; the cache ends after it.
+	 */
 	drain?(): Promise<void>;
 	broker?(): Promise<BrokerView>;
 }

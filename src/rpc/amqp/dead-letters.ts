@@ -1,12 +1,14 @@
 // Dead letters: looking at those of a queue, and giving them once more to the queue that they came from.
-import type { GetMessage, Options } from "amqplib";
+import type { ConfirmChannel, GetMessage, Options } from "amqplib";
 import type { AmqpConnection } from "../../amqp/connection.ts";
+import { PublishError, type PublishFailure } from "../../amqp/message.ts";
+import { Refusal } from "../../refusal.ts";
 
 export interface DeadLetter {
 	/** Why the broker put it there: `rejected`, `delivery_limit`, `expired` or `maxlen`. */
 	readonly reason: string;
-	/** Where it was before. */
-	readonly queue: string;
+	/** Where it was before; `undefined` for one that was published here, and has never died. */
+	readonly queue: string | undefined;
 	readonly type: string | undefined;
 	readonly path: string | undefined;
 	readonly caller: string | undefined;
@@ -24,36 +26,77 @@ export interface DeadLetterOptions {
 	/** True: each goes back to the queue that it came from, and leaves this one once that is confirmed. */
 	readonly replay: boolean;
 	readonly onLetter: (letter: DeadLetter) => void;
+	/** Told of each that was to be given back and could not be: it stays. */
+	readonly onKept: (letter: DeadLetter, why: string) => void;
 }
 
-/** Resolves to how many letters were seen. Those that are only looked at stay, in their order. */
-export async function visitDeadLetters(options: DeadLetterOptions): Promise<number> {
-	const { connection, queue, max, replay, onLetter } = options;
+export interface DeadLetterVisit {
+	readonly seen: number;
+	readonly givenBack: number;
+}
+
+/** Failures of a letter by itself: those behind it may do better. */
+const ownFailures: readonly PublishFailure[] = ["unroutable", "refused", "unwritable"];
+
+/**
+ * Those that are only looked at, or cannot be given back, stay. Where `max` ends the visit before the queue does, they go behind
+ * those that were not looked at: a quorum queue puts back what was handed out at its end.
+ */
+export async function visitDeadLetters(options: DeadLetterOptions): Promise<DeadLetterVisit> {
+	const { connection, queue, max, replay, onLetter, onKept } = options;
 	const kept = connection.channel({ prefetch: 1 });
 	await kept.ready();
 	const { channel } = kept.session!;
 	// What was there at the beginning: a letter that comes back at once is not seen again.
-	const { messageCount } = await channel.checkQueue(queue);
-	const seen: GetMessage[] = [];
-	for (let count = 0; count < Math.min(max, messageCount); count++) {
+	const messageCount = await lengthOf(channel, queue);
+	let seen = 0;
+	let givenBack = 0;
+
+	/** Resolves to why it could not be. */
+	async function giveBack(message: GetMessage, to: string | undefined): Promise<string | undefined> {
+		if (to === undefined) return "nothing on it says which queue it came from";
+		try {
+			await kept.publish({
+				exchange: "",
+				routingKey: to,
+				body: message.content,
+				messageId: message.properties.messageId ?? `replay ${seen}`,
+				properties: asItWas(message),
+			});
+		} catch (error) {
+			if (error instanceof PublishError && ownFailures.includes(error.failure)) return error.message;
+			throw error;
+		}
+		channel.ack(message);
+		givenBack++;
+		return undefined;
+	}
+
+	while (seen < Math.min(max, messageCount)) {
 		const message = await channel.get(queue);
 		if (message === false) break;
-		seen.push(message);
+		seen++;
 		const letter = describe(message);
 		onLetter(letter);
 		if (!replay) continue;
-		await kept.publish({
-			exchange: "",
-			routingKey: letter.queue,
-			body: message.content,
-			messageId: message.properties.messageId ?? `replay ${count}`,
-			properties: asItWas(message),
-		});
-		channel.ack(message);
+		const why = await giveBack(message, letter.queue);
+		if (why !== undefined) onKept(letter, why);
 	}
-	// Closing gives back what was not acknowledged, to the place where it was.
+	// Closing has the broker put back what was not acknowledged.
 	await kept.close();
-	return seen.length;
+	return { seen, givenBack };
+}
+
+/** AMQP 0-9-1: what the broker says of a queue that is not there. */
+const notFound = 404;
+
+async function lengthOf(channel: ConfirmChannel, queue: string): Promise<number> {
+	try {
+		return (await channel.checkQueue(queue)).messageCount;
+	} catch (error) {
+		if ((error as { readonly code?: unknown }).code !== notFound) throw error;
+		throw new Refusal(`the broker has no queue ${queue}: see --queue, AMQP_NAMESPACE and AMQP_URL`);
+	}
 }
 
 function describe({ properties, content }: GetMessage): DeadLetter {
@@ -61,7 +104,7 @@ function describe({ properties, content }: GetMessage): DeadLetter {
 	const text = (value: unknown) => (typeof value === "string" ? value : undefined);
 	return {
 		reason: text(headers["x-first-death-reason"]) ?? "unknown",
-		queue: text(headers["x-first-death-queue"]) ?? "",
+		queue: text(headers["x-first-death-queue"]) || undefined,
 		type: text(properties.type),
 		path: text(headers.path),
 		caller: text(properties.appId),

@@ -1,8 +1,5 @@
 // What the carrier calls its queues and exchanges. All names of one deployment begin with its namespace.
 
-/** A queue's name has at most 255 bytes. */
-export const namespacePattern = /^[A-Za-z0-9_-]{1,64}$/;
-
 /** Where requests for a service wait: durable, shared by all who serve it. */
 export function requestQueue(namespace: string, service: string): string {
 	return `${namespace}.rpc.${service}`;

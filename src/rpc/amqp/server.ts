@@ -22,8 +22,9 @@ import {
 	UnreadableMessage,
 } from "./frame.ts";
 import { openMailbox } from "./mailbox.ts";
-import { deadLetterQueue, isMailbox } from "./names.ts";
+import { deadLetterQueue, isMailbox, requestQueue } from "./names.ts";
 import { type BatchRule, createPipeline } from "./pipeline.ts";
+import { openQueueDepths } from "./queue-depths.ts";
 import { serveStream } from "./serve-stream.ts";
 import { answerUnary, isUndecodable } from "./serve-unary.ts";
 import { declareDeadLetters, declareRequests } from "./topology.ts";
@@ -40,10 +41,13 @@ export interface AmqpServeOptions extends Omit<ServeOptions, "addresses"> {
 }
 
 export interface AmqpRpcServer extends RpcServer {
-	/** Takes no more requests, and answers those that it has; streams go on. */
-	drain(): Promise<void>;
+	/**
+	 * Takes no more requests, and answers those that it has; streams go on. What is not answered after `graceMs`, as while the
+	 * broker is away, was not acknowledged either, and comes again.
+	 */
+	drain(graceMs: number): Promise<void>;
 	readonly counters: Readonly<AmqpRpcCounters>;
-	/** Requests that wait in each service's queue, and the dead letters; asked of the broker. */
+	/** Requests that wait in each service's queue, and the dead letters; asked of the broker. Without those it cannot tell of. */
 	queueDepths(): Promise<Readonly<Record<string, number>>>;
 }
 
@@ -65,7 +69,6 @@ export async function serveAmqp(options: AmqpServeOptions): Promise<AmqpRpcServe
 	/** What runs, by its caller's mailbox and its name there: told when the caller ends it. */
 	const running = new Map<string, (frame: ReceivedFrame | undefined) => void>();
 	let consumers: string[] = [];
-	let queues: string[] = [];
 	let streams = 0;
 	let closing = false;
 	/** No more time: what still runs is to end. */
@@ -90,7 +93,7 @@ export async function serveAmqp(options: AmqpServeOptions): Promise<AmqpRpcServe
 		prefetch: concurrency,
 		async setup(session) {
 			await declareDeadLetters(session.channel, namespace, bounds);
-			queues = await Promise.all(
+			const queues = await Promise.all(
 				services.map((service) => declareRequests(session.channel, namespace, service, bounds)),
 			);
 			if (closing) return;
@@ -275,18 +278,16 @@ export async function serveAmqp(options: AmqpServeOptions): Promise<AmqpRpcServe
 
 	await requests.ready();
 	await mailbox.ready();
+	const looked = [...services.map((service) => requestQueue(namespace, service)), deadLetterQueue(namespace)];
+	const depths = openQueueDepths(connection, looked, clock);
 	return {
 		addresses: services.map((service) => `amqp:${namespace}/${service}`),
 		counters,
-		async queueDepths() {
-			const channel = requests.session?.channel;
-			if (channel === undefined) return {};
-			const counted = await Promise.all(
-				[...queues, deadLetterQueue(namespace)].map((queue) => channel.checkQueue(queue)),
-			);
-			return Object.fromEntries(counted.map(({ queue, messageCount }) => [queue, messageCount]));
+		queueDepths: depths.read,
+		async drain(graceMs) {
+			await within(graceMs, clock, drain());
+			closing = true;
 		},
-		drain,
 		async close(graceMs) {
 			const graceOver = new AbortController();
 			const drained = async () => {
@@ -299,7 +300,7 @@ export async function serveAmqp(options: AmqpServeOptions): Promise<AmqpRpcServe
 			closing = true;
 			cut = true;
 			for (const tell of [...running.values()]) tell(undefined);
-			await Promise.all([requests.close(), mailbox.close()]);
+			await Promise.all([requests.close(), mailbox.close(), depths.close()]);
 		},
 	};
 }

@@ -27,6 +27,7 @@ describe.skipIf(!brokerInstalled)("R10: dead letters", () => {
 			max: 10,
 			replay,
 			onLetter: (letter) => letters.push(letter),
+			onKept() {},
 		});
 		return letters;
 	}
@@ -72,5 +73,47 @@ describe.skipIf(!brokerInstalled)("R10: dead letters", () => {
 		expect(back.properties.headers).toMatchObject({ path: "/a.v1.Service/Do", requestId: "7" });
 		expect(back.properties.headers).not.toHaveProperty("deadline");
 		raw.ack(back);
+	});
+
+	test("that cannot be given back are told of, stay, and do not keep those behind them", async () => {
+		const namespace = `test-${crypto.randomUUID()}`;
+		const dead = deadLetterQueue(namespace);
+		let queue = "";
+		const channel = connection.channel({
+			prefetch: 1,
+			async setup(session) {
+				await declareDeadLetters(session.channel, namespace, amqpRpcBounds);
+				queue = await declareRequests(session.channel, namespace, "a.v1.Service", amqpRpcBounds);
+			},
+		});
+		await channel.ready();
+		const write = (messageId: string, from?: string) =>
+			channel.publish({
+				exchange: "",
+				routingKey: dead,
+				body: Buffer.from("what"),
+				messageId,
+				properties: { headers: from === undefined ? {} : { "x-first-death-queue": from } },
+			});
+		await write("by hand");
+		await write("of a queue that has gone", `${namespace}.gone`);
+		await write("of a queue", queue);
+		const kept: string[] = [];
+		const replay = { connection, queue: dead, max: 10, replay: true, onLetter() {} };
+		const onKept = ({ messageId }: DeadLetter, why: string) => kept.push(`${messageId}: ${why}`);
+		expect(await visitDeadLetters({ ...replay, onKept })).toEqual({ seen: 3, givenBack: 1 });
+		expect(kept).toEqual([
+			"by hand: nothing on it says which queue it came from",
+			expect.stringMatching(/^of a queue that has gone: no queue took the message/),
+		]);
+		const { channel: raw } = channel.session!;
+		await expect.poll(() => raw.checkQueue(queue)).toMatchObject({ messageCount: 1 });
+		await expect.poll(() => raw.checkQueue(dead)).toMatchObject({ messageCount: 2 });
+	});
+
+	test("of a queue that is not there are refused in words", async () => {
+		const nothing = { max: 1, replay: false, onLetter() {}, onKept() {} };
+		const visited = visitDeadLetters({ connection, queue: `${namespace}.none`, ...nothing });
+		await expect(visited).rejects.toThrow(`the broker has no queue ${namespace}.none`);
 	});
 });
