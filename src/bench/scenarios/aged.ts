@@ -33,7 +33,7 @@ import { median } from "./budget.ts";
 export interface AgedOptions {
 	/** Of the folders that are compared, settled payments in each. */
 	readonly settled: readonly number[];
-	/** In a copy of the last of them, payments that wait: what it takes of memory, and how soon it is back after a kill. */
+	/** Payments that wait, in a copy of the largest of them; 0: no such copy. */
 	readonly waiting: number;
 	/** Where prepared data folders are kept for the next time; absent: nothing is kept. */
 	readonly folder: string | undefined;
@@ -105,22 +105,12 @@ export async function aged(
 	}
 	try {
 		for (const count of settled)
-			await measure({ seed, settled: count, waiting: 0 }, join(root, `settled-${count}`), async (running) => {
-				await tellSize(running);
-				await askPast(running);
-				await postInRounds(running);
-			});
+			await measure({ seed, settled: count, waiting: 0 }, join(root, `settled-${count}`), measureAll);
 		if (waiting > 0) {
 			const count = Math.max(...settled);
 			const at = join(root, `settled-${count}-waiting-${waiting}`);
 			if (!existsSync(at)) cpSync(join(root, `settled-${count}`), at, { recursive: true });
-			await measure({ seed, settled: count, waiting }, at, async (running) => {
-				await tellSize(running);
-				await askPast(running);
-				await postInRounds(running);
-				await tellMemory(running);
-				await killInTurn(running);
-			});
+			await measure({ seed, settled: count, waiting }, at, measureAll);
 		}
 	} finally {
 		if (folder === undefined) await rm(root, { recursive: true, force: true });
@@ -148,6 +138,14 @@ interface Running {
 	readonly random: Random;
 	readonly tell: (text: string) => void;
 	readonly signal: AbortSignal;
+}
+
+async function measureAll(running: Running): Promise<void> {
+	await tellSize(running);
+	await askPast(running);
+	await postInRounds(running);
+	await tellMemory(running);
+	await killInTurn(running);
 }
 
 /** Nobody listens there: each charge is refused, which proves that nothing was charged, and all goes on waiting. */
