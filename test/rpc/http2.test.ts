@@ -205,11 +205,15 @@ test("a caller that gives up while its stream is being opened leaves no stream o
 		limits: messageLimits,
 	});
 	let asked = false;
-	const requests = (async function* () {
-		asked = true;
-		yield {};
-		await new Promise(() => {});
-	})();
+	// It cannot be ended from outside, as a generator can.
+	const requests = {
+		[Symbol.asyncIterator]: () => ({
+			next() {
+				asked = true;
+				return new Promise<never>(() => {});
+			},
+		}),
+	};
 	const client = createClient(CarrierService, { unary: () => Promise.reject(new Error("not called here")), stream });
 	const answers = client.echo(requests, { signal: given.signal })[Symbol.asyncIterator]();
 	expect((await failure(answers.next())).code).toBe(Code.Canceled);
