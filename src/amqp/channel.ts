@@ -1,5 +1,5 @@
 // A channel that is there again after every loss: it declares and consumes anew, and publishes with confirms.
-import type { ChannelModel, ConfirmChannel, ConsumeMessage } from "amqplib";
+import { type ChannelModel, type ConfirmChannel, type ConsumeMessage, IllegalOperationError } from "amqplib";
 import type { Clock } from "../clock.ts";
 import type { AmqpCounters } from "./counters.ts";
 import { type Delivery, type Publication, PublishError, type PublishFailure, propertiesBytes } from "./message.ts";
@@ -340,7 +340,13 @@ function createSession(
 		open = false;
 	});
 	const settle = (act: () => void): boolean => {
-		if (open) act();
+		try {
+			if (open) act();
+		} catch (error) {
+			if (!(error instanceof IllegalOperationError)) throw error;
+			// It is closing, and has not said so yet.
+			open = false;
+		}
 		return open;
 	};
 	return {

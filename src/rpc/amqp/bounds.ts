@@ -5,6 +5,11 @@ export interface AmqpRpcBounds {
 	readonly callsMax: number;
 	/** A unary call without a deadline ends with DEADLINE_EXCEEDED after so long, ms. */
 	readonly unaryMaxMs: number;
+	/**
+	 * A stream that nobody has taken for so long ends with UNAVAILABLE, ms: its request may have been lost with a queue that
+	 * was deleted, and whoever needs a stream opens it again.
+	 */
+	readonly acceptMaxMs: number;
 	/** Streams that one process serves at the same time; beyond, RESOURCE_EXHAUSTED. */
 	readonly streamsMax: number;
 	/** Bytes of a stream that may be on their way, in each direction; half of it, where the next message is larger than the rest. */
@@ -34,6 +39,7 @@ export interface AmqpRpcBounds {
 export const amqpRpcBounds: AmqpRpcBounds = {
 	callsMax: 4096,
 	unaryMaxMs: 60_000,
+	acceptMaxMs: 5_000,
 	streamsMax: 1024,
 	windowBytes: 256 * 1024,
 	acceptAfterMs: 50,

@@ -75,14 +75,20 @@ export function connectAmqpRpc(options: AmqpRpcClientOptions): AmqpRpcClient {
 		for (const call of [...calls.values()]) call.fail(error, cancel);
 	}
 
-	/** Publishes the request once the broker is there; the call is known before. */
-	async function publish(request: UniversalClientRequest, call: string, body: Uint8Array, signal: AbortSignal) {
+	/** Publishes the request once the broker is there, where it waits for `waitMaxMs` at most; the call is known before. */
+	async function publish(
+		request: UniversalClientRequest,
+		call: string,
+		body: Uint8Array,
+		waitMaxMs: number,
+		signal: AbortSignal,
+	) {
 		const path = new URL(request.url).pathname;
 		const service = path.slice(1, path.lastIndexOf("/"));
 		const timeoutMs = Number(request.header.get(timeoutHeader) ?? Number.NaN);
 		const deadlineMs = Number.isNaN(timeoutMs) ? undefined : clock.now() + timeoutMs;
 		while (mailbox.name === undefined) await mailbox.ready(signal);
-		const leftMs = deadlineMs === undefined ? bounds.unaryMaxMs : deadlineMs - clock.now();
+		const leftMs = deadlineMs === undefined ? waitMaxMs : deadlineMs - clock.now();
 		const asked: Request = {
 			path,
 			call,
@@ -101,7 +107,7 @@ export function connectAmqpRpc(options: AmqpRpcClientOptions): AmqpRpcClient {
 					routingKey: requestQueue(namespace, service),
 					body,
 					messageId: `request ${call}`,
-					properties: requestProperties(asked, Math.min(leftMs, bounds.unaryMaxMs)),
+					properties: requestProperties(asked, Math.min(leftMs, waitMaxMs)),
 				},
 				signal,
 			);
@@ -151,7 +157,7 @@ export function connectAmqpRpc(options: AmqpRpcClientOptions): AmqpRpcClient {
 			if (request.signal?.aborted) throw request.signal.reason;
 			request.signal?.addEventListener("abort", abort, { once: true });
 			gather(request.body)
-				.then((body) => publish(request, id, body, over.signal))
+				.then((body) => publish(request, id, body, bounds.unaryMaxMs, over.signal))
 				.catch(answer.reject);
 			const { status, header, trailer, body: answered } = await answer.promise;
 			return {
@@ -189,9 +195,9 @@ export function connectAmqpRpc(options: AmqpRpcClientOptions): AmqpRpcClient {
 		// Whoever awaits it, awaits it below; a stream may be over before.
 		head.promise.catch(() => {});
 		const abort = () => side.end(request.signal?.reason, true);
-		const cancelLimit = clock.after(bounds.unaryMaxMs, () => {
+		const cancelLimit = clock.after(bounds.acceptMaxMs, () => {
 			if (side.peer === undefined)
-				side.end(new ConnectError(`nobody took the stream within ${bounds.unaryMaxMs} ms`, Code.Unavailable), false);
+				side.end(new ConnectError(`nobody took the stream within ${bounds.acceptMaxMs} ms`, Code.Unavailable), false);
 		});
 		calls.set(id, {
 			receive(frame) {
@@ -207,7 +213,7 @@ export function connectAmqpRpc(options: AmqpRpcClientOptions): AmqpRpcClient {
 		});
 		if (request.signal?.aborted) abort();
 		request.signal?.addEventListener("abort", abort, { once: true });
-		publish(request, id, nothing, side.over).catch((error: unknown) => side.end(error, false));
+		publish(request, id, nothing, bounds.acceptMaxMs, side.over).catch((error: unknown) => side.end(error, false));
 		side.sendBody(request.body ?? once(nothing)).then(
 			() => side.send({ kind: "end" }),
 			(error: unknown) => side.end(error, true),
