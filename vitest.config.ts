@@ -4,7 +4,7 @@ import { configDefaults, defineConfig } from "vitest/config";
 const onDeno = "Deno" in globalThis;
 const needsBroker = "test/**/*.amqp.test.ts";
 const exclude = [...configDefaults.exclude, ...(onDeno ? ["**/*.node.test.ts"] : [])];
-const timeouts = { testTimeout: 20_000, hookTimeout: 30_000 };
+const timeouts = { testTimeout: 60_000, hookTimeout: 60_000 };
 
 export default defineConfig({
 	test: {
@@ -18,7 +18,7 @@ export default defineConfig({
 					include: [needsBroker],
 					exclude,
 					globalSetup: "test/amqp/setup.ts",
-					testTimeout: 30_000,
+					testTimeout: 60_000,
 					hookTimeout: 60_000,
 				},
 			},
