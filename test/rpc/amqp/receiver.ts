@@ -19,8 +19,8 @@ const server = await serveAmqp({
 		channel: (options) =>
 			channel({
 				...options,
-				setup: (session) =>
-					options.setup!({
+				setup: async (session) =>
+					options.setup?.({
 						...session,
 						consume: (queue, onDelivery, onGone, options) =>
 							session.consume(
