@@ -1,5 +1,4 @@
 // Prints each processed payment: a consumer of the relay's events in ten lines.
-import { once } from "node:events";
 import { Command } from "commander";
 import { connectAmqp } from "../../src/amqp/connection.ts";
 import { readAmqpSettings } from "../../src/amqp/settings.ts";
@@ -40,6 +39,8 @@ const subscription = await subscribe(eventQueue({ connection, namespace, queue, 
 	onFault,
 });
 
-await Promise.race([once(process, "SIGTERM"), once(process, "SIGINT")]);
+await new Promise((resolve) => process.on("SIGTERM", resolve).on("SIGINT", resolve));
 await subscription.close();
 await connection.close();
+// On Deno a process that listens for signals does not end by itself.
+process.exit();

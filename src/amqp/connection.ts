@@ -49,6 +49,7 @@ export function connectAmqp(
 	const channels = new Set<KeptChannel>();
 	let model: ChannelModel | undefined;
 	let attempts = 0;
+	let connectedBefore = false;
 	let blocked = false;
 	let closed = false;
 	const pauses = new Set<() => void>();
@@ -98,7 +99,8 @@ export function connectAmqp(
 		if (closed) return destroy(opened);
 		model = opened;
 		first.resolve();
-		if (attempts > 1) counters.reconnects++;
+		if (connectedBefore) counters.reconnects++;
+		connectedBefore = true;
 		setBlocked(false);
 		for (const channel of channels) openChannel(channel, 0);
 	}

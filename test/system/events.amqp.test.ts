@@ -251,7 +251,8 @@ async function startExample(amqpUrl: string, namespace: string, api: string) {
 	return {
 		output: () => output,
 		async stop(): Promise<number> {
-			child.kill("SIGTERM");
+			// Deno tells of a child that was ended by `kill` as if the signal had ended it, whatever it made of the signal.
+			process.kill(child.pid!, "SIGTERM");
 			const [code] = await within("the example's end", toldMaxMs, exited);
 			return code;
 		},
