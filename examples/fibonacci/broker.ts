@@ -6,15 +6,7 @@ import { systemClock } from "../../src/clock.ts";
 export const defaultAmqpUrl = "amqp://127.0.0.1:5672";
 
 export async function connectBroker(amqpUrl: string, name: string): Promise<AmqpConnection> {
-	const settings = await readAmqpSettings({
-		amqpUrl,
-		amqpPasswordFile: "",
-		amqpCaFile: "",
-		amqpCertFile: "",
-		amqpKeyFile: "",
-		amqpHeartbeatS: 10,
-		amqpFrameMaxBytes: 131_072,
-	});
+	const settings = await readAmqpSettings({ amqpUrl });
 	return connectAmqp(settings, name, { clock: systemClock, random: Math.random, onFault: report });
 }
 

@@ -2,6 +2,7 @@
 import type { Duplex } from "node:stream";
 import { type ChannelModel, connect as connectTo } from "amqplib";
 import type { Clock } from "../clock.ts";
+import { pauseMs } from "../pause.ts";
 import { type AmqpChannel, type ChannelOptions, type KeptChannel, keepChannel } from "./channel.ts";
 import { type AmqpCounters, createAmqpCounters } from "./counters.ts";
 import { refusedBy } from "./refused.ts";
@@ -57,10 +58,8 @@ export function connectAmqp(
 	// Who does not ask for it is told by `onFault`.
 	first.promise.catch(() => {});
 
-	/** Full jitter over the second half, so that many clients do not come back at the same moment. */
-	function pauseMs(failures: number): number {
-		const most = Math.min(bounds.pauseMaxMs, bounds.pauseMinMs * 2 ** Math.min(failures, 16));
-		return most * (0.5 + random() / 2);
+	function pauseAfterMs(failures: number): number {
+		return pauseMs({ minMs: bounds.pauseMinMs, maxMs: bounds.pauseMaxMs }, failures + 1, random);
 	}
 
 	async function open(): Promise<void> {
@@ -122,7 +121,7 @@ export function connectAmqp(
 	function again(error: Error, what: string): void {
 		if (closed) return;
 		onFault(error, what);
-		pause(pauseMs(attempts), () => void open());
+		pause(pauseAfterMs(attempts), () => void open());
 	}
 
 	function openChannel(channel: KeptChannel, failures: number): void {
@@ -136,7 +135,7 @@ export function connectAmqp(
 				// Where the connection went, all channels are opened with the next one.
 				if (closed || model !== on) return;
 				onFault(error, "a channel to the broker cannot be set up");
-				pause(pauseMs(failures), () => {
+				pause(pauseAfterMs(failures), () => {
 					if (model === on && channels.has(channel)) openChannel(channel, failures + 1);
 				});
 			},
@@ -157,7 +156,7 @@ export function connectAmqp(
 				reopen() {
 					if (model === undefined) return;
 					counters.channelsClosed++;
-					pause(pauseMs(0), () => openChannel(channel, 0));
+					pause(pauseAfterMs(0), () => openChannel(channel, 0));
 				},
 			});
 			channels.add(channel);

@@ -7,9 +7,9 @@
 // confirmed leaves the outbox a little later, in a batch, because that costs a commit; a publisher that is killed before
 // then publishes those events twice.
 import type { Clock } from "../clock.ts";
+import { type Pauses, pauseMs } from "../pause.ts";
 import type { EventType, PaymentEvent } from "../payment/event.ts";
 import type { CloudEvent } from "./cloud-event.ts";
-import { type Pauses, pauseMs } from "./pause.ts";
 import { eventSource, toCloudEvent } from "./payment-event.ts";
 
 /** Where the events come from. Rejects only when it has failed for good. */

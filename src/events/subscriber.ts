@@ -19,9 +19,9 @@
 // `event.key`, or the payment's id where one effect a payment is meant. `seen` may look such keys up, which saves the
 // query for what is known.
 import type { Clock } from "../clock.ts";
+import { type Pauses, pauseMs } from "../pause.ts";
 import type { EventType } from "../payment/event.ts";
 import { InvalidEvent, parseCloudEvent } from "./cloud-event.ts";
-import { type Pauses, pauseMs } from "./pause.ts";
 import { fromCloudEvent, type ReceivedEvent } from "./payment-event.ts";
 import { createSeen, type Seen } from "./seen.ts";
 

@@ -50,15 +50,7 @@ export const overAmqp: Way = {
 };
 
 async function open(amqpUrl: string, name: string): Promise<AmqpConnection> {
-	const settings = await readAmqpSettings({
-		amqpUrl,
-		amqpPasswordFile: "",
-		amqpCaFile: "",
-		amqpCertFile: "",
-		amqpKeyFile: "",
-		amqpHeartbeatS: 10,
-		amqpFrameMaxBytes: 131_072,
-	});
+	const settings = await readAmqpSettings({ amqpUrl });
 	return connectAmqp(settings, name, { clock: systemClock, random: Math.random, onFault: reportFault });
 }
 
