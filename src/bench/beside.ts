@@ -37,15 +37,24 @@ export interface BesidePlan {
 	readonly summariesPerSecond: number;
 }
 
+/** Over the last 10 to 20 s, all ms. */
+export interface CommitLatency {
+	readonly p50: number;
+	readonly p99: number;
+}
+
 export interface Beside {
 	readonly audits: readonly Audit[];
 	readonly samples: readonly Sample[];
 	readonly summaries: Latency;
+	/** From a processor's answer to the ledger's commit, as the relay told it now and then; empty where it does not. */
+	readonly commits: readonly CommitLatency[];
 	/** Requests beside the load that failed, in words. */
 	readonly troubles: readonly string[];
 }
 
 const troublesMax = 20;
+const commitsEveryMs = 10_000;
 
 /** Runs until the signal aborts; then resolves when what was begun has ended. */
 export async function runBeside(
@@ -61,6 +70,7 @@ export async function runBeside(
 	const audits: Audit[] = [];
 	const samples: Sample[] = [];
 	const summaries = createLatencies();
+	const commits: CommitLatency[] = [];
 	const troubles: string[] = [];
 	const random = createRandom(1);
 	const begun = new Set<Promise<void>>();
@@ -106,6 +116,18 @@ export async function runBeside(
 		}
 	}
 
+	async function readCommits(): Promise<void> {
+		const metrics = await target.relay.metrics();
+		const p50 = mostOf(metrics, "0.5");
+		const p99 = mostOf(metrics, "0.99");
+		if (p50 !== undefined && p99 !== undefined) commits.push({ p50: p50 * 1000, p99: p99 * 1000 });
+	}
+
+	async function readingCommits(): Promise<void> {
+		for (let n = 1; await wait(n * commitsEveryMs - elapsedMs(), signal); n++) await attempt(readCommits);
+		await attempt(readCommits);
+	}
+
 	async function sampling(): Promise<void> {
 		for (let second = 1; await wait(second * 1000 - elapsedMs(), signal); second++) await attempt(takeSample);
 		await takeSample().catch((error: unknown) => void troubles.push(tell(error)));
@@ -142,12 +164,19 @@ export async function runBeside(
 		});
 	}
 
-	const loops = [stages(), sampling()];
+	const loops = [stages(), sampling(), readingCommits()];
 	if (plan.audits) loops.push(auditing(plan.audits));
 	if (plan.summariesPerSecond > 0) loops.push(summarizing(1000 / plan.summariesPerSecond));
 	await Promise.all(loops);
 	await Promise.all(begun);
-	return { audits, samples, summaries: summaries.read(), troubles };
+	return { audits, samples, summaries: summaries.read(), commits, troubles };
+}
+
+/** Of all consumers. */
+function mostOf(metrics: ReadonlyMap<string, number>, quantile: string): number | undefined {
+	const name = "payrelay_consumer_answer_to_commit_seconds";
+	const found = [...metrics].filter(([key]) => key.startsWith(name) && key.includes(`quantile="${quantile}"`));
+	return found.length === 0 ? undefined : Math.max(...found.map(([, seconds]) => seconds));
 }
 
 function sleep(ms: number): Promise<void> {

@@ -1,11 +1,20 @@
 // The bench's command line: which scenario, with which settings, against what.
 import { join } from "node:path";
-import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
-import type { Spacing } from "./arrivals.ts";
+import { Command, CommanderError } from "commander";
+import {
+	addCommonOptions,
+	type CommonCliOptions,
+	countList,
+	notNegative,
+	positive,
+	rateList,
+	whole,
+} from "./cli-options.ts";
 import type { Terminal } from "./live.ts";
 import { drainDefaultMs } from "./regret/case.ts";
 import { verdict } from "./report.ts";
 import { makeFolder, type ScenarioResult, writeResults } from "./results.ts";
+import { compare, type Rivals } from "./rivals.ts";
 import type { Bench, Scenario } from "./scenario.ts";
 import { type AgedOptions, aged } from "./scenarios/aged.ts";
 import { budget } from "./scenarios/budget.ts";
@@ -16,33 +25,11 @@ import { regret } from "./scenarios/regret.ts";
 import { steady } from "./scenarios/steady.ts";
 import { summary } from "./scenarios/summary.ts";
 import { timetable } from "./scenarios/timetable.ts";
-import { openTarget } from "./target.ts";
+import { openTarget, type TargetOptions } from "./target.ts";
 
 export const exitBroken = 1;
 /** The bench itself could not do its work. */
 export const exitTrouble = 2;
-
-interface CliOptions {
-	readonly url?: string;
-	readonly defaultUrl?: string;
-	readonly fallbackUrl?: string;
-	readonly token: string;
-	readonly adminKey?: string;
-	readonly pid?: number;
-	readonly env: Record<string, string>;
-	readonly limit?: string;
-	readonly nginx: string;
-	readonly flags: Record<string, string>;
-	readonly out: string;
-	readonly seed: number;
-	readonly runs: number;
-	readonly connections: number;
-	readonly timeout: number;
-	readonly drainSeconds: number;
-	readonly spacing: Spacing;
-	readonly auditEvery: number;
-	readonly auditGrace: number;
-}
 
 /** Runs what the arguments ask for, and resolves to the exit status: 0 only where every promise was kept. */
 export async function bench(args: readonly string[], out: Terminal, signal: AbortSignal): Promise<number> {
@@ -60,7 +47,7 @@ export async function bench(args: readonly string[], out: Terminal, signal: Abor
 		);
 
 	function scenario<O>(name: string, description: string, run: Scenario<O>, read: (options: never) => O): Command {
-		return addCommonOptions(program.command(name).description(description)).action(async (given: CliOptions) => {
+		return addCommonOptions(program.command(name).description(description)).action(async (given: CommonCliOptions) => {
 			status = await runScenario(name, (ready) => run(ready, read(given as never)), given, out, signal);
 		});
 	}
@@ -109,7 +96,7 @@ export async function bench(args: readonly string[], out: Terminal, signal: Abor
 		"budget",
 		"rates in turn, open loop, instant processors: latency and CPU beside other servers; see --limit",
 		budget,
-		(o: { rates: number[]; seconds: number; warmUp: number; rounds: number; beside: Record<string, string> }) => ({
+		(o: { rates: number[]; seconds: number; warmUp: number; rounds: number; beside: Rivals }) => ({
 			...o,
 			warmUpS: o.warmUp,
 		}),
@@ -117,12 +104,7 @@ export async function bench(args: readonly string[], out: Terminal, signal: Abor
 		.option("--rates <list>", "payments/s", rateList, [500, 1000, 2000, 3000, 4000])
 		.option("--seconds <s>", "length of each step as measured, s", positive, 8)
 		.option("--warm-up <s>", "before each step, at its rate, s", notNegative, 2)
-		.option("--rounds <n>", "times that all is measured; the medians are told", whole, 3)
-		.addOption(
-			new Option("--beside <NAME=URL>", "another server, measured in turn with the relay; may be repeated")
-				.argParser(environment)
-				.default({}),
-		);
+		.option("--rounds <n>", "times that all is measured; the medians are told", whole, 3);
 	scenario(
 		"timetable",
 		"random timetables of delays and failures, one a seed, from --seed on; some never let a processor recover",
@@ -163,7 +145,7 @@ export async function bench(args: readonly string[], out: Terminal, signal: Abor
 		.option("--rounds <n>", "stretches with summaries and without, in turn; the medians are told", whole, 3)
 		.option("--summaries <n>", "summaries asked beside payments, a second", positive, 10)
 		.option("--kills <n>", "times that the cache is killed", whole, 3)
-		.action(async (given: CliOptions & Omit<AgedOptions, "timeoutMs" | "drainS"> & { summaries: number }) => {
+		.action(async (given: CommonCliOptions & Omit<AgedOptions, "timeoutMs" | "drainS"> & { summaries: number }) => {
 			const { adminKey: _, token: __, ...setting } = given;
 			const options = {
 				...given,
@@ -216,25 +198,37 @@ export async function bench(args: readonly string[], out: Terminal, signal: Abor
 async function runScenario(
 	name: string,
 	run: (bench: Bench) => ReturnType<Scenario<unknown>>,
-	given: CliOptions,
+	given: CommonCliOptions,
 	out: Terminal,
 	signal: AbortSignal,
 ): Promise<number> {
 	const { adminKey: _, token: __, ...setting } = given;
-	return report(name, setting, out, async (folder) => {
-		const target = await openTarget({ ...given, logPath: join(folder, "relay.log") }, signal);
+	const options = {
+		...given,
+		timeoutMs: given.timeout,
+		drainS: given.drainSeconds,
+		auditGraceMs: given.auditGrace,
+		auditEveryS: given.auditEvery,
+	};
+	const runOn = async (what: TargetOptions): Promise<ScenarioResult> => {
+		const target = await openTarget(what, signal);
 		try {
-			const options = {
-				...given,
-				timeoutMs: given.timeout,
-				drainS: given.drainSeconds,
-				auditGraceMs: given.auditGrace,
-				auditEveryS: given.auditEvery,
-			};
 			return await run({ target, options, out, signal });
 		} finally {
 			await target.close();
 		}
+	};
+	return report(name, setting, out, async (folder) => {
+		const rivals: Record<string, ScenarioResult> = {};
+		// Those that take turns with the relay are the scenario's own matter.
+		for (const [rival, at] of Object.entries(name === "budget" ? {} : given.beside)) {
+			out.write(`\n${rival}:\n`);
+			rivals[rival] = await runOn({ ...given, ...at, limit: undefined, logPath: join(folder, `${rival}.log`) });
+		}
+		if (Object.keys(rivals).length > 0) out.write("\nthe relay:\n");
+		const result = await runOn({ ...given, logPath: join(folder, "relay.log") });
+		if (Object.keys(rivals).length > 0) out.write(`\n${compare(result, rivals).join("\n")}\n\n`);
+		return { ...result, rivals };
 	});
 }
 
@@ -256,85 +250,4 @@ async function report(
 		out.write(`bench: ${error instanceof Error ? error.message : String(error)}\n`);
 		return exitTrouble;
 	}
-}
-
-function addCommonOptions(command: Command): Command {
-	return command
-		.option("--url <url>", "a relay that runs already, or any server with the challenge's API; else one is started")
-		.option("--default-url <url>", "the default processor as the bench reaches it (with --url: http://127.0.0.1:8001)")
-		.option(
-			"--fallback-url <url>",
-			"the fallback processor as the bench reaches it (with --url: http://127.0.0.1:8002)",
-		)
-		.option("--token <text>", "the processors' X-Rinha-Token", "123")
-		.option("--admin-key <text>", "the relay's administration key, where it asks for one")
-		.option("--pid <n>", "with --url: the process whose descendants' memory and CPU are measured", whole)
-		.addOption(
-			new Option("--env <NAME=VALUE>", "a setting of the relay that is started; may be repeated")
-				.argParser(environment)
-				.default({}),
-		)
-		.option(
-			"--limit <command>",
-			"start the relay as docker-compose.yml does, nginx included, each service as `<command> NAME CPUS MEM_MB SERVICE…`",
-		)
-		.option("--nginx <program>", "with --limit: where nginx is", "nginx")
-		.addOption(
-			new Option(
-				"--flags <SERVICE=FLAGS>",
-				"with --limit: a service's runtime flags instead of its own; may be repeated",
-			)
-				.argParser(environment)
-				.default({}),
-		)
-		.option("--out <folder>", "where the results go", "bench-results")
-		.option("--seed <n>", "repeats amounts, arrivals and timetables", notNegative, 1)
-		.option("--runs <n>", "repeats a preview or steady run without a restart, and compares memory", whole, 1)
-		.option("--connections <n>", "keep-alive connections of an open loop", whole, 256)
-		.option("--timeout <ms>", "of one post, ms", positive, 1_500)
-		.option(
-			"--drain-seconds <s>",
-			"how long all may take to be settled after the load, once both processors are well, s",
-			positive,
-			30,
-		)
-		.addOption(
-			new Option("--spacing <how>", "of open-loop arrivals").choices(["constant", "poisson"]).default("constant"),
-		)
-		.option("--audit-every <s>", "time between audits, s; 0: none", notNegative, 10)
-		.option("--audit-grace <ms>", "from a processor's reading to the relay's in an audit, ms", notNegative, 50);
-}
-
-function checked(test: (value: number) => boolean, expected: string): (text: string) => number {
-	return (text) => {
-		const value = text.trim() === "" ? Number.NaN : Number(text);
-		if (!test(value)) throw new InvalidArgumentError(`Expected ${expected}.`);
-		return value;
-	};
-}
-
-function positive(text: string): number {
-	return checked((value) => value > 0 && value < Number.POSITIVE_INFINITY, "a number above 0")(text);
-}
-
-function notNegative(text: string): number {
-	return checked((value) => value >= 0 && value < Number.POSITIVE_INFINITY, "a number of 0 or more")(text);
-}
-
-function whole(text: string): number {
-	return checked((value) => Number.isSafeInteger(value) && value > 0, "a whole number above 0")(text);
-}
-
-function rateList(text: string): number[] {
-	return text.split(",").map(positive);
-}
-
-function countList(text: string): number[] {
-	return text.split(",").map(whole);
-}
-
-function environment(text: string, before: Record<string, string>): Record<string, string> {
-	const at = text.indexOf("=");
-	if (at < 1) throw new InvalidArgumentError("Expected NAME=VALUE.");
-	return { ...before, [text.slice(0, at)]: text.slice(at + 1) };
 }

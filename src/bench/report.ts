@@ -1,5 +1,6 @@
 // A run as a table for people: every number with its unit.
 import { formatCents } from "../payment/amount.ts";
+import type { CommitLatency } from "./beside.ts";
 import { failures, type Latency } from "./meter.ts";
 import { isRelays, type ServiceUse } from "./processes.ts";
 import { type RunResult, repeatRatio } from "./run.ts";
@@ -77,6 +78,11 @@ function rowsOf(result: RunResult): Row[] {
 	}
 	if (result.summaries.count > 0)
 		rows.push({ label: "summaries during the load", value: tellLatency(result.summaries) });
+	if (result.commits.length > 0) {
+		const { p50, p99 } = worstCommits(result);
+		const value = `p50 ${p50.toFixed(2)} ms, p99 ${p99.toFixed(2)} ms in the worst 10 to 20 s`;
+		rows.push({ label: "from answer to commit", value });
+	}
 	rows.push({ label: "score", value: tellScore(result) });
 	const repeats = repeatRatio(result.simulators);
 	if (repeats !== undefined) {
@@ -95,6 +101,10 @@ function rowsOf(result: RunResult): Row[] {
 	const benchShare = (result.benchCpuMs / result.loadMs) * 100;
 	rows.push({ label: "CPU of the bench", value: `${benchShare.toFixed(0)} % of one core` });
 	return rows;
+}
+
+export function worstCommits({ commits }: RunResult): CommitLatency {
+	return { p50: Math.max(...commits.map(({ p50 }) => p50)), p99: Math.max(...commits.map(({ p99 }) => p99)) };
 }
 
 function tellScore({ score, httpLatency }: RunResult): string {

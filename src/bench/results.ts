@@ -18,6 +18,8 @@ export interface ScenarioResult {
 	readonly runs: readonly RunResult[];
 	/** Broken promises of all runs, in words. */
 	readonly violations: readonly string[];
+	/** What other servers did in the same scenario, by their names. */
+	readonly rivals?: Readonly<Record<string, ScenarioResult>>;
 }
 
 /** A folder that nobody else has, also where several benches begin in the same millisecond. */

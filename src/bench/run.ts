@@ -5,7 +5,7 @@ import { processors } from "../payment/payment.ts";
 import type { Amounts } from "./amounts.ts";
 import { type Audit, readProcessors } from "./audit.ts";
 import { auditById, faultsOf, type IdAudit } from "./audit-by-id.ts";
-import { type AuditPlan, runBeside, type Sample, wait } from "./beside.ts";
+import { type AuditPlan, type CommitLatency, runBeside, type Sample, wait } from "./beside.ts";
 import { type Books, countOf } from "./books.ts";
 import { createDriver } from "./driver.ts";
 import { createIds } from "./ids.ts";
@@ -49,6 +49,7 @@ export interface RunResult {
 	/** How much later than intended the bench sent. */
 	readonly lateness: Latency;
 	readonly summaries: Latency;
+	readonly commits: readonly CommitLatency[];
 	readonly samples: readonly Sample[];
 	readonly audits: readonly Audit[];
 	/** What the relay had settled when the load ended. */
@@ -148,6 +149,7 @@ export async function run(target: Target, plan: RunPlan, out: Terminal, signal: 
 		httpLatency,
 		lateness: meter.lateness(),
 		summaries: beside.summaries,
+		commits: beside.commits,
 		samples: beside.samples,
 		audits: beside.audits,
 		booksAtEnd,

@@ -44,7 +44,7 @@ export interface CachePorts {
 	readonly listen: (routes: Routes, store: Store) => Promise<Listener>;
 	/** What those who check its health are to be told from now on. */
 	readonly setServing: (serving: boolean) => void;
-	/** While payments wait and while none do. */
+	/** When it starts again, and the first time. */
 	readonly warmUpBounds: { readonly hasty: WarmUpBounds; readonly thorough: WarmUpBounds };
 	/** Ends the process. */
 	readonly fail: (cause: unknown) => void;
@@ -57,8 +57,9 @@ export async function startCache(ports: CachePorts): Promise<CacheServer> {
 	const { settings, clock, log } = ports;
 	const store = await ports.openStore();
 	try {
-		const { waiting, inDoubt } = await store.figures();
-		const warm = await warmUpOnScratch(ports, waiting + inDoubt > 0 ? "hasty" : "thorough");
+		// A store with payments had callers before, and they are waiting.
+		const { accepted } = await store.figures();
+		const warm = await warmUpOnScratch(ports, accepted > 0 ? "hasty" : "thorough");
 		log.info({ payments: warm }, "warmed up");
 		let server: Listener | undefined;
 		const cache = createCache({

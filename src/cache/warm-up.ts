@@ -18,8 +18,8 @@ export interface WarmUpBounds {
 }
 
 /**
- * A fast machine stops at the payments: enough for the runtime's second compiler. While payments wait, a restart is to
- * take well below a second, and cold code is the lesser evil.
+ * A fast machine stops at the payments: enough for the runtime's second compiler. Where callers wait for a restart, it is
+ * to take well below a second, and cold code is the lesser evil.
  */
 export const warmUpBounds = {
 	hasty: { ms: 120, payments: 8192 },

@@ -14,6 +14,7 @@ import { isRelays } from "../processes.ts";
 import { createRandom } from "../random.ts";
 import { columns } from "../report.ts";
 import type { Figure } from "../results.ts";
+import type { Rivals } from "../rivals.ts";
 import { type RunResult, run } from "../run.ts";
 import type { Bench, Scenario } from "../scenario.ts";
 import { violationsOf } from "../scenario.ts";
@@ -26,8 +27,7 @@ export interface BudgetOptions {
 	readonly seconds: number;
 	readonly warmUpS: number;
 	readonly rounds: number;
-	/** URLs of other servers by their names. */
-	readonly beside: Readonly<Record<string, string>>;
+	readonly beside: Rivals;
 }
 
 interface Step {
@@ -52,7 +52,7 @@ export const budget: Scenario<BudgetOptions> = async (bench, { rates, seconds, w
 		for (const rate of rates) {
 			const times = arrivals(rate, forMs, spacing, createRandom(seed + rate + round));
 			const load = openLoop(times, connections, warmUpS * 1000);
-			for (const [server, url] of Object.entries(beside)) {
+			for (const [server, { url }] of Object.entries(beside)) {
 				steps.push(await stepOf(bench, server, url, rate, load));
 				tell(bench, steps.at(-1)!);
 			}

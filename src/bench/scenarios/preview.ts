@@ -1,7 +1,9 @@
 // The public challenge's preview run: 60 s, users from 1 to 550, its timetable, its auditor, its score.
 import { publicAmountCents, sameAmount } from "../amounts.ts";
 import { rampingUsers } from "../loads.ts";
-import { reportRuns } from "../report.ts";
+import { failures } from "../meter.ts";
+import { reportRuns, worstCommits } from "../report.ts";
+import type { Figure } from "../results.ts";
 import type { RunResult } from "../run.ts";
 import { runAndReport, type Scenario, violationsOf } from "../scenario.ts";
 import { previewTimetable, scaleTimetable } from "../timetable.ts";
@@ -33,9 +35,29 @@ export const preview: Scenario<PreviewOptions> = async (bench, { seconds, users 
 		scenario: "preview",
 		runs,
 		violations: violationsOf(runs),
-		figures: [
-			{ name: "p99, worst run", value: Math.max(...runs.map(({ latency }) => latency.p99)), unit: "ms" },
-			{ name: "score, worst run", value: Math.min(...runs.map(({ score }) => Number(score.score))), unit: "" },
-		],
+		figures: figuresOf(runs),
 	};
 };
+
+/** Of the worst run, where there are several. */
+function figuresOf(runs: readonly RunResult[]): Figure[] {
+	const most = (name: string, unit: string, of: (run: RunResult) => number): Figure => ({
+		name,
+		value: Math.round(Math.max(...runs.map(of)) * 1000) / 1000,
+		unit,
+	});
+	const told = runs.every(({ commits }) => commits.length > 0);
+	const used = runs.every(({ cpuUsPerPayment }) => cpuUsPerPayment !== undefined);
+	return [
+		most("p50 of payments", "ms", ({ latency }) => latency.p50),
+		most("p99 of payments", "ms", ({ latency }) => latency.p99),
+		most("p99 of all requests", "ms", ({ httpLatency }) => httpLatency.p99),
+		{ name: "score", value: Math.min(...runs.map(({ score }) => Number(score.score))), unit: "" },
+		most("failed", "requests", ({ counts }) => failures(counts)),
+		most("unpaid when the load ended", "payments", ({ unpaidAtEnd }) => unpaidAtEnd),
+		most("differences by audits", "payments", ({ audits }) => audits.reduce((sum, one) => sum + one.plainCount, 0)),
+		...(told ? [most("answer to commit, p50 at most", "ms", (run) => worstCommits(run).p50)] : []),
+		...(told ? [most("answer to commit, p99 at most", "ms", (run) => worstCommits(run).p99)] : []),
+		...(used ? [most("CPU of the relay", "us a payment", ({ cpuUsPerPayment = 0 }) => cpuUsPerPayment)] : []),
+	];
+}
