@@ -14,6 +14,11 @@ export const messageMax = 256;
 const sliceMax = 16;
 /** Connected sessions; far beyond any deployment, and a bound to what a stranger can open. */
 const sessionsMax = 1000;
+/**
+ * Between two messages with fresh jobs, ms. A message, and what its jobs cause later (a commit of pins, one of settles,
+ * their answers), costs much the same whatever is in it; and a shop has its answer before its payment is given out.
+ */
+export const messageGapMs = 10;
 /** The shortest wait for a pursuit, ms, so that one that is due but cannot be leased does not spin the process. */
 const dueMinMs = 5;
 
@@ -54,7 +59,12 @@ interface Stream {
 }
 
 /** `onError` is told of a failure that no caller waits for. */
-export function createDispatcher(holdings: Holdings, clock: Clock, onError: (cause: unknown) => void): Dispatcher {
+export function createDispatcher(
+	holdings: Holdings,
+	clock: Clock,
+	onError: (cause: unknown) => void,
+	gapMs = messageGapMs,
+): Dispatcher {
 	const { store } = holdings;
 	const streams = new Map<string, Stream>();
 	/** Streams whose consumer waits, the longest first. */
@@ -64,6 +74,9 @@ export function createDispatcher(holdings: Holdings, clock: Clock, onError: (cau
 	/** A tick has come: pursuits are looked for whatever the store says of the next one's time, and life is shown. */
 	let ticked = false;
 	let due: { readonly atMs: number; readonly cancel: () => void } | undefined;
+	/** No fresh jobs go out before. */
+	let nextMessageAtMs = 0;
+	let cancelGap: (() => void) | undefined;
 	let closed: ConnectError | undefined;
 	const unsubscribe = store.subscribe(wake);
 
@@ -96,16 +109,30 @@ export function createDispatcher(holdings: Holdings, clock: Clock, onError: (cau
 		const dueMs = store.nextDueMs();
 		if (atTick || (dueMs !== undefined && dueMs <= 0)) {
 			await dealKind("pursuit", hands);
-			await dealKind("fresh", hands);
+			await dealFresh(hands);
 			armDue(store.nextDueMs());
 		} else {
 			armDue(dueMs);
-			await dealKind("fresh", hands);
+			await dealFresh(hands);
 		}
 		for (const [stream, jobs] of hands) {
 			if (stream.deliver) stream.deliver(jobs);
 			else void giveBack(jobs).catch(onError);
 		}
+	}
+
+	async function dealFresh(hands: Map<Stream, Job[]>): Promise<void> {
+		const leftMs = nextMessageAtMs - clock.monotonic();
+		if (leftMs > 0) {
+			cancelGap ??= clock.after(leftMs, () => {
+				cancelGap = undefined;
+				wake();
+			});
+			return;
+		}
+		const pursuits = hands.size;
+		await dealKind("fresh", hands);
+		if (hands.size > pursuits) nextMessageAtMs = clock.monotonic() + gapMs;
 	}
 
 	/** An empty message on each stream that had none since the last tick. */
@@ -228,6 +255,7 @@ export function createDispatcher(holdings: Holdings, clock: Clock, onError: (cau
 			closed = error;
 			unsubscribe();
 			due?.cancel();
+			cancelGap?.();
 			for (const stream of streams.values()) end(stream, error);
 		},
 	};

@@ -20,6 +20,9 @@ import { createMemoryRows } from "./store/memory-rows.ts";
 import type { StoreSettings } from "./store/store.ts";
 import { warmUpBounds } from "./warm-up.ts";
 
+/** What all sockets bring in one turn of the event loop comes before its immediates. */
+const turnEnds = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
 export interface CacheProcessSettings extends Omit<StoreSettings, "events">, BrokerSettings {
 	readonly store: "sqlite" | "memory";
 	/** The folder of the store. */
@@ -60,7 +63,7 @@ export async function serveCache(
 				return createStore(createMemoryRows(), storeSettings, { clock });
 			}
 			const { openSqliteRows } = await import("./store/sqlite/rows.ts");
-			return createStore(await openSqliteRows(settings.dataDir), storeSettings, { clock });
+			return createStore(await openSqliteRows(settings.dataDir), storeSettings, { clock, turnEnds });
 		},
 		async openScratchStore() {
 			const scratch = { ...storeSettings, events: false };
@@ -69,7 +72,7 @@ export async function serveCache(
 			const folder = join(settings.dataDir, "warm-up");
 			const remove = () => rm(folder, { recursive: true, force: true });
 			await remove();
-			const store = createStore(await openSqliteRows(folder), scratch, { clock, paceMs: 0 });
+			const store = createStore(await openSqliteRows(folder), scratch, { clock, paceMs: 0, turnEnds });
 			return { ...store, close: () => store.close().finally(remove) };
 		},
 		async connect(routes) {

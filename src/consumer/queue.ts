@@ -13,6 +13,11 @@ export interface ConnectedQueue {
 	close(graceMs: number): Promise<void>;
 }
 
+/**
+ * One batch of each kind under way: what comes meanwhile is the next. More at a time would be smaller ones, and nobody
+ * waits for these but payments whose shops have their answer.
+ */
+const windowMax = 1;
 /** A payment whose pin takes longer is better off with another try; a release or a settle is asked again, ms. */
 const callMs = 2_000;
 
@@ -28,19 +33,19 @@ export function connectQueue(
 	const pins = createBatchClient({
 		...shared,
 		batches: pinBatches,
-		bounds: { deadlineMs: callMs },
+		bounds: { deadlineMs: callMs, windowMax },
 		onBreak: breaks("pins"),
 	});
 	const releases = createBatchClient({
 		...shared,
 		batches: releaseBatches,
-		bounds: { deadlineMs: callMs },
+		bounds: { deadlineMs: callMs, windowMax },
 		onBreak: breaks("releases"),
 	});
 	const settles = createBatchClient({
 		...shared,
 		batches: settleBatches,
-		bounds: { deadlineMs: callMs },
+		bounds: { deadlineMs: callMs, windowMax },
 		onBreak: breaks("settles"),
 	});
 	return {

@@ -37,12 +37,13 @@ export interface Credit {
 	readonly held?: readonly LeaseKey[];
 }
 
-export function createLab(settings: StoreSettings = storeSettings) {
+/** Without a gap between messages unless one is given, so that a test sees each job as soon as it may go out. */
+export function createLab(settings: StoreSettings = storeSettings, gapMs = 0) {
 	const clock = createFakeClock();
 	const bare = createStore(createMemoryRows(), settings, { clock, random: () => 0.5 });
 	const holdings = createHoldings(bare, clock, settings.leaseMs);
 	const errors: unknown[] = [];
-	const dispatcher = createDispatcher(holdings, clock, (cause) => errors.push(cause));
+	const dispatcher = createDispatcher(holdings, clock, (cause) => errors.push(cause), gapMs);
 	const { store } = holdings;
 
 	return {

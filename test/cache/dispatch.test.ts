@@ -27,6 +27,25 @@ describe("push", () => {
 		expect(lab.clock.monotonic()).toBe(0);
 	});
 
+	test("what comes soon after a message goes together into the next", async () => {
+		const lab = createLab(storeSettings, 10);
+		const consumer = lab.connect("a", { fresh: 100, pursuit: 0 });
+		await lab.post(1);
+		await lab.clock.settle();
+		expect(consumer.messages).toEqual([1]);
+		await lab.post(2);
+		await lab.clock.advance(4);
+		await lab.post(3);
+		await lab.clock.advance(5);
+		expect(consumer.messages).toEqual([1]);
+		await lab.clock.advance(1);
+		expect(consumer.messages).toEqual([1, 5]);
+		await lab.clock.advance(20);
+		await lab.post(1);
+		await lab.clock.settle();
+		expect(consumer.messages).toEqual([1, 5, 1]);
+	});
+
 	test("what waits when a consumer connects comes in one message", async () => {
 		const lab = createLab();
 		await lab.post(50);

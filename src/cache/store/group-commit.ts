@@ -20,6 +20,8 @@ export interface StoreOptions {
 	readonly rules?: LifeRules;
 	/** How long a pin, a release or a settle may wait for company, ms. */
 	readonly paceMs?: number;
+	/** Resolves when all has come that comes in this turn of the event loop: it belongs into the same commit. */
+	readonly turnEnds?: () => Promise<void>;
 }
 
 interface Change {
@@ -36,7 +38,7 @@ const advanceEvery = 256;
 const purgeLookMs = 5;
 
 export function createStore(rows: Rows, settings: StoreSettings, options: StoreOptions): Store {
-	const { clock, paceMs = 2 } = options;
+	const { clock, paceMs = 2, turnEnds = () => Promise.resolve() } = options;
 	const engine = createEngine(withRowCache(rows), settings, clock, options.random, options.rules);
 	const wakes = new Set<() => void>();
 	const changes: Change[] = [];
@@ -86,8 +88,7 @@ export function createStore(rows: Rows, settings: StoreSettings, options: StoreO
 		paced = undefined;
 		urgent = changes.length > 0;
 		if (!urgent) return;
-		// A turn's grace: what arrives in the same read of a socket belongs into the same commit.
-		committing ??= Promise.resolve()
+		committing ??= turnEnds()
 			.then(commitAll)
 			.finally(() => {
 				committing = undefined;

@@ -5,8 +5,8 @@
 // random, and waiting for these on the event loop held up everything for 10 to 90 ms.
 import type { DatabaseSync } from "node:sqlite";
 
-/** Pages in the log that call for a checkpoint: more make rarer, longer pauses. At 4 KiB each, 8 MB. */
-const pagesMax = 2_000;
+/** Pages in the log that call for a checkpoint: more make rarer, longer pauses. At 4 KiB each, 16 MB. */
+const pagesMax = 4_000;
 /** Syncs between two looks at the log's length. */
 const lookEvery = 16;
 

@@ -3,6 +3,7 @@ import type { DatabaseSync } from "node:sqlite";
 import { type EventType, eventTypes, type PaymentEvent } from "../../../payment/event.ts";
 import { paymentIdFromBytes, paymentIdToBytes } from "../../../payment/payment.ts";
 import type { Marks, Rows } from "../rows.ts";
+import { limited } from "./limited.ts";
 import { sumOf, sumOfText } from "./sum.ts";
 
 /** As SQLite has them: an integer that damage has made longer than a double shall be noticed like any other. */
@@ -22,7 +23,7 @@ export function createOutbox(db: DatabaseSync, damaged: (seq: number) => Error):
 	const insert = db.prepare(
 		"INSERT INTO outbox (seq, payment, type, time_us, traceparent, sum) VALUES (?, ?, ?, ?, ?, ?)",
 	);
-	const between = db.prepare("SELECT * FROM outbox WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?");
+	const between = db.prepare(`SELECT * FROM outbox WHERE seq > ? AND seq <= ? ORDER BY seq ${limited}`);
 	between.setReadBigInts(true);
 	const forget = db.prepare("DELETE FROM outbox WHERE seq <= ?");
 	return {

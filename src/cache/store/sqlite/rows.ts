@@ -7,9 +7,11 @@ import type { Row, Rows } from "../rows.ts";
 import type { Health } from "../store.ts";
 import { createCheckpoints } from "./checkpoint.ts";
 import { condemn } from "./inspect.ts";
+import { limited } from "./limited.ts";
 import { prepareSaveMarks } from "./marks.ts";
 import { openDatabase } from "./open.ts";
 import { createOutbox } from "./outbox.ts";
+import { createQuickSync } from "./quick-sync.ts";
 import { type Columns, isIntact, stateCode, toColumns, toRow } from "./record.ts";
 import { createRollup } from "./rollup.ts";
 import { storeIdOf } from "./schema.ts";
@@ -29,7 +31,8 @@ const aside = "INDEXED BY payment_aside WHERE (state = 2 OR state = 3 OR state =
 /** Throws a Refusal where the folder is in use, or its database is damaged, newer, or has lost commits. */
 export async function openSqliteRows(folder: string, options: SqliteOptions = {}): Promise<Rows> {
 	const { db, file, marks, wal, main, highWater, close, abandon } = openDatabase(folder);
-	const syncFile = options.fdatasync ?? promisify(fdatasync);
+	const syncApart = options.fdatasync ?? promisify(fdatasync);
+	const syncLog = options.fdatasync ?? createQuickSync(syncApart);
 	const rollup = createRollup(db);
 	const outbox = createOutbox(db, (seq) => condemn(file, `event ${seq}`));
 	const begin = db.prepare("BEGIN IMMEDIATE");
@@ -49,18 +52,20 @@ export async function openSqliteRows(folder: string, options: SqliteOptions = {}
 	);
 	const get = db.prepare(`SELECT ${fields} FROM payment WHERE id = ?`);
 	const open = db.prepare(
-		`SELECT ${fields} FROM payment WHERE seq > ? AND seq <= ? AND state IN (${openStates}) ORDER BY seq LIMIT ?`,
+		`SELECT ${fields} FROM payment WHERE seq > ? AND seq <= ? AND state IN (${openStates}) ORDER BY seq ${limited}`,
 	);
-	const due = db.prepare(`SELECT ${fields} FROM payment ${aside} AND due_at_ms <= ? ORDER BY due_at_ms, seq LIMIT ?`);
+	const due = db.prepare(
+		`SELECT ${fields} FROM payment ${aside} AND due_at_ms <= ? ORDER BY due_at_ms, seq ${limited}`,
+	);
 	const inDoubt = db.prepare(
 		`SELECT ${fields} FROM payment ${aside} AND state = ${stateCode("in_doubt")} AND processor = ?
-			ORDER BY due_at_ms DESC, seq DESC LIMIT ?`,
+			ORDER BY due_at_ms DESC, seq DESC ${limited}`,
 	);
 	const nextDue = db.prepare(
 		`SELECT due_at_ms AS due FROM payment ${aside} AND due_at_ms IS NOT NULL ORDER BY due_at_ms LIMIT 1`,
 	);
 	const parked = db.prepare(
-		`SELECT ${fields} FROM payment ${aside} AND state = ${stateCode("parked")} AND seq > ? ORDER BY seq LIMIT ?`,
+		`SELECT ${fields} FROM payment ${aside} AND state = ${stateCode("parked")} AND seq > ? ORDER BY seq ${limited}`,
 	);
 	const forgotten = db.prepare("SELECT processor FROM forgotten WHERE id = ?");
 	const remember = db.prepare("DELETE FROM forgotten WHERE id = ?");
@@ -110,11 +115,11 @@ export async function openSqliteRows(folder: string, options: SqliteOptions = {}
 		async sync() {
 			const synced = marks.commit;
 			try {
-				await syncFile(wal);
+				await syncLog(wal);
 				highWater.write(synced);
 				if (!checkpoints.afterSync()) return;
 				unsafe = true;
-				await Promise.all([syncFile(main), highWater.sync()]);
+				await Promise.all([syncApart(main), highWater.sync()]);
 				unsafe = false;
 			} catch (error) {
 				ended = true;
