@@ -21,7 +21,7 @@ export interface WarmUpBounds {
 }
 
 /** On a whole core the payments are done in about a second; on a part of one the time ends it. */
-export const warmUpBounds: WarmUpBounds = { ms: 2_000, payments: 6_000 };
+export const warmUpBounds: WarmUpBounds = { ms: 5_000, payments: 6_000 };
 
 const host = "127.0.0.1";
 /** Posting at the same time; about what one api has under load. */

@@ -223,7 +223,8 @@ async function runScenario(
 		// Those that take turns with the relay are the scenario's own matter.
 		for (const [rival, at] of Object.entries(name === "budget" ? {} : given.beside)) {
 			out.write(`\n${rival}:\n`);
-			rivals[rival] = await runOn({ ...given, ...at, limit: undefined, logPath: join(folder, `${rival}.log`) });
+			const logPath = join(folder, `${rival}.log`);
+			rivals[rival] = await runOn({ ...given, ...at, limit: undefined, purgeMayFail: true, logPath });
 		}
 		if (Object.keys(rivals).length > 0) out.write("\nthe relay:\n");
 		const result = await runOn({ ...given, logPath: join(folder, "relay.log") });

@@ -20,6 +20,8 @@ export interface TargetOptions {
 	readonly token: string;
 	/** The relay's administration key, where it asks for one. */
 	readonly adminKey?: string | undefined;
+	/** The given server need not be able to forget its payments; what it has from before stays out of windows. */
+	readonly purgeMayFail?: boolean;
 	/** Of the given relay: the process whose descendants are measured. */
 	readonly pid?: number | undefined;
 	/** Settings of the relay that is started. */
@@ -74,9 +76,10 @@ export async function openTarget(options: TargetOptions, signal: AbortSignal): P
 	const admin = { "x-rinha-token": options.token };
 	const defaultHttp = createHttp(defaultUrl, admin, timed);
 	const fallbackHttp = createHttp(fallbackUrl, admin, timed);
+	const relay = createRelayClient(relayHttp);
 	const target: Target = {
 		url,
-		relay: createRelayClient(relayHttp),
+		relay: options.purgeMayFail ? { ...relay, purge: () => relay.purge().catch(() => {}) } : relay,
 		processors: {
 			default: createProcessorClient(defaultHttp, options.token),
 			fallback: createProcessorClient(fallbackHttp, options.token),

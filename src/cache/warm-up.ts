@@ -23,7 +23,7 @@ export interface WarmUpBounds {
  */
 export const warmUpBounds = {
 	hasty: { ms: 120, payments: 8192 },
-	thorough: { ms: 1_500, payments: 8192 },
+	thorough: { ms: 5_000, payments: 8192 },
 } satisfies Record<string, WarmUpBounds>;
 
 /** Runs payments through the service behind `transport`; resolves to how many were settled. */

@@ -26,7 +26,7 @@ export interface WarmUpBounds {
 }
 
 /** On a whole core the payments are done in about a second; on a part of one the time ends it. */
-export const warmUpBounds: WarmUpBounds = { ms: 2_000, payments: 4_000 };
+export const warmUpBounds: WarmUpBounds = { ms: 5_000, payments: 4_000 };
 
 const host = "127.0.0.1";
 /** Worked on at the same time; about what there is under load. */
