@@ -224,7 +224,12 @@ async function runScenario(
 		for (const [rival, at] of Object.entries(name === "budget" ? {} : given.beside)) {
 			out.write(`\n${rival}:\n`);
 			const logPath = join(folder, `${rival}.log`);
-			rivals[rival] = await runOn({ ...given, ...at, limit: undefined, purgeMayFail: true, logPath });
+			try {
+				rivals[rival] = await runOn({ ...given, ...at, limit: undefined, purgeMayFail: true, logPath });
+			} catch (error) {
+				signal.throwIfAborted();
+				out.write(`${rival} did not come through: ${(error as Error).message}\n`);
+			}
 		}
 		if (Object.keys(rivals).length > 0) out.write("\nthe relay:\n");
 		const result = await runOn({ ...given, logPath: join(folder, "relay.log") });

@@ -23,9 +23,9 @@ export const imageFlags = ["--single-threaded", "--max-semi-space-size=4"];
 export const budget: Readonly<Record<"nginx" | "cache" | "consumer" | "api1" | "api2", Share>> = {
 	nginx: { cpus: 0.18, memoryMb: 20, flags: [] },
 	cache: { cpus: 0.44, memoryMb: 100, flags: ["--max-old-space-size=56"] },
-	consumer: { cpus: 0.4, memoryMb: 94, flags: ["--max-old-space-size=48"] },
-	api1: { cpus: 0.24, memoryMb: 68, flags: ["--max-old-space-size=40"] },
-	api2: { cpus: 0.24, memoryMb: 68, flags: ["--max-old-space-size=40"] },
+	consumer: { cpus: 0.44, memoryMb: 94, flags: ["--max-old-space-size=48"] },
+	api1: { cpus: 0.22, memoryMb: 68, flags: ["--max-old-space-size=40"] },
+	api2: { cpus: 0.22, memoryMb: 68, flags: ["--max-old-space-size=40"] },
 };
 
 export interface DeployOptions extends LaunchOptions {

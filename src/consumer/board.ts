@@ -4,7 +4,7 @@ import { type Processor, processors } from "../payment/payment.ts";
 import { type Breaker, type BreakerSettings, createBreaker } from "./breaker.ts";
 import { createLatencies, type Latencies } from "./latency.ts";
 import { createLimiter, type Limiter, type LimiterSettings } from "./limiter.ts";
-import type { ChargeAnswer, Gateway, HealthAnswer } from "./ports.ts";
+import type { ChargeAnswer, HealthAnswer } from "./ports.ts";
 import type { ProcessorKnowledge } from "./route.ts";
 
 export interface Site {
@@ -86,18 +86,6 @@ function createSite(processor: Processor, { limiter: limits, breaker: breaks, cl
 			if (answer.kind !== "charged" && answer.kind !== "duplicate") return;
 			successAtMs = clock.monotonic();
 			failingSinceMs = undefined;
-		},
-	};
-}
-
-/** The gateway, with the board told of every answer to a charge. */
-export function withBoard(gateway: Gateway, board: Board): Gateway {
-	return {
-		...gateway,
-		async charge(processor, payment, signal) {
-			const answer = await gateway.charge(processor, payment, signal);
-			board[processor].answered(answer);
-			return answer;
 		},
 	};
 }

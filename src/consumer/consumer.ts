@@ -5,14 +5,14 @@
 import type { Clock } from "../clock.ts";
 import type { Logger } from "../log.ts";
 import type { Processor } from "../payment/payment.ts";
-import { createBoard, each, withBoard } from "./board.ts";
+import { createBoard, each } from "./board.ts";
 import { chargeDeadlineMs, withDeadline } from "./deadline.ts";
 import { createDispatch } from "./dispatch.ts";
 import { type ConsumerFigures, noEnds, readFigures } from "./figures.ts";
 import { createHands, type Hand } from "./hands.ts";
 import { type HealthClient, watchHealth } from "./health.ts";
 import { createLatencies } from "./latency.ts";
-import { withBreaker, withLimiter, withMeasure } from "./observe.ts";
+import { withBoard } from "./observe.ts";
 import { createPool, type Finish } from "./pool.ts";
 import type { Gateway, Queue } from "./ports.ts";
 import { type ReportClient, report } from "./report.ts";
@@ -42,6 +42,8 @@ export interface Consumer {
 	figures(): ConsumerFigures;
 }
 
+/** How long a charge's deadline is taken from the same look at what was measured, ms. */
+const chargeDeadlineHoldsMs = 100;
 /** Latencies from answer to commit are looked at over the last one to two of these, ms. */
 const commitWindowMs = 10_000;
 
@@ -70,29 +72,19 @@ export function createConsumer(options: ConsumerOptions): Consumer {
 		...each(() => createPool({ ...poolOptions, workersMax: settings.pursuitWorkersMax })),
 	};
 
+	/** Counted anew now and then only: it looks through all that was measured. */
+	const chargeDeadlines = each(() => ({ ms: 0, untilMs: 0 }));
 	const chargeMs = (processor: Processor): number => {
-		const { announcedMs, latencies } = board[processor];
-		return chargeDeadlineMs(announcedMs, latencies.quantile(0.99), deadline);
+		const known = chargeDeadlines[processor];
+		if (clock.monotonic() >= known.untilMs) {
+			const { announcedMs, latencies } = board[processor];
+			known.ms = chargeDeadlineMs(announcedMs, latencies.quantile(0.99), deadline);
+			known.untilMs = clock.monotonic() + chargeDeadlineHoldsMs;
+		}
+		return known.ms;
 	};
-	const parts = <T>(part: (site: (typeof board)[Processor]) => T) => each((processor) => part(board[processor]));
 	const bounded = withDeadline(options.gateway, chargeMs, deadline, clock);
-	const measured = withMeasure(
-		bounded,
-		parts((site) => site.latencies),
-		clock,
-	);
-	const limited = withLimiter(
-		measured,
-		parts((site) => site.limiter),
-		clock,
-	);
-	const gateway = withBoard(
-		withBreaker(
-			limited,
-			parts((site) => site.breaker),
-		),
-		board,
-	);
+	const gateway = withBoard(bounded, board, clock);
 
 	const ports: WorkPorts = {
 		queue,

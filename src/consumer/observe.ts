@@ -1,9 +1,7 @@
 // What the answers to charges say: to the limiter about load, to the breaker about health, to the latencies about time.
 import type { Clock } from "../clock.ts";
-import type { Processor } from "../payment/payment.ts";
-import type { Breaker } from "./breaker.ts";
-import type { Latencies } from "./latency.ts";
-import type { Limiter, LoadSign } from "./limiter.ts";
+import type { Board } from "./board.ts";
+import type { LoadSign } from "./limiter.ts";
 import type { ChargeAnswer, Gateway } from "./ports.ts";
 
 /** A full processor says 429, or lets its callers wait beyond their deadline. */
@@ -32,43 +30,25 @@ export function breakerSign(answer: ChargeAnswer): "success" | "failure" | undef
 	}
 }
 
-export function withLimiter(gateway: Gateway, limiters: Readonly<Record<Processor, Limiter>>, clock: Clock): Gateway {
-	return {
-		...gateway,
-		async charge(processor, payment, signal) {
-			const sentAtMs = clock.monotonic();
-			const answer = await gateway.charge(processor, payment, signal);
-			limiters[processor].observe(loadSign(answer), clock.monotonic() - sentAtMs);
-			return answer;
-		},
-	};
+/** What charges take counts where the processor carried them out, or said no to them after its delay. */
+function tellsLatency(answer: ChargeAnswer): boolean {
+	return answer.kind === "charged" || (answer.kind === "not_charged" && answer.why === "failing");
 }
 
-export function withBreaker(gateway: Gateway, breakers: Readonly<Record<Processor, Breaker>>): Gateway {
+/** The gateway, with the board told of every answer to a charge. */
+export function withBoard(gateway: Gateway, board: Board, clock: Clock): Gateway {
 	return {
 		...gateway,
 		async charge(processor, payment, signal) {
+			const site = board[processor];
+			const sentAtMs = clock.monotonic();
 			const answer = await gateway.charge(processor, payment, signal);
+			const tookMs = clock.monotonic() - sentAtMs;
+			if (tellsLatency(answer)) site.latencies.add(tookMs);
+			site.limiter.observe(loadSign(answer), tookMs);
 			const sign = breakerSign(answer);
-			if (sign) breakers[processor].record(sign, payment.id);
-			return answer;
-		},
-	};
-}
-
-/** Measures what charges take that the processor carried out, or said no to after its delay. */
-export function withMeasure(
-	gateway: Gateway,
-	latencies: Readonly<Record<Processor, Latencies>>,
-	clock: Clock,
-): Gateway {
-	return {
-		...gateway,
-		async charge(processor, payment, signal) {
-			const sentAtMs = clock.monotonic();
-			const answer = await gateway.charge(processor, payment, signal);
-			const told = answer.kind === "charged" || (answer.kind === "not_charged" && answer.why === "failing");
-			if (told) latencies[processor].add(clock.monotonic() - sentAtMs);
+			if (sign) site.breaker.record(sign, payment.id);
+			site.answered(answer);
 			return answer;
 		},
 	};
