@@ -4,6 +4,7 @@ import { variedAmounts } from "../amounts.ts";
 import { wait } from "../beside.ts";
 import { asFastAsAccepted, type Load } from "../loads.ts";
 import { table } from "../report.ts";
+import type { Figure } from "../results.ts";
 import { runAndReport, type Scenario, violationsOf } from "../scenario.ts";
 import type { Target } from "../target.ts";
 import { type Timetable, well } from "../timetable.ts";
@@ -55,7 +56,7 @@ export const drain: Scenario<DrainOptions> = async (bench, { count }) => {
 	});
 	const figures = [
 		{ name: "backlog accepted", value: Math.round((count / drained.acceptedMs) * 1000), unit: "payments/s" },
-		{ name: "memory of the relay with the backlog (RSS)", value: Math.round(drained.rssBytes / 2 ** 20), unit: "MiB" },
+		...(drained.rssBytes > 0 ? [memoryFigure(drained.rssBytes)] : []),
 		...drainFigures(count, drained.progress),
 	];
 	bench.out.write(
@@ -63,6 +64,10 @@ export const drain: Scenario<DrainOptions> = async (bench, { count }) => {
 	);
 	return { scenario: "drain", runs: [result], violations: violationsOf([result]), figures };
 };
+
+function memoryFigure(rssBytes: number): Figure {
+	return { name: "memory of the relay with the backlog (RSS)", value: Math.round(rssBytes / 2 ** 20), unit: "MiB" };
+}
 
 async function watch(target: Target, count: number, drain: Drain, maxMs: number, signal: AbortSignal): Promise<void> {
 	await Promise.all([target.processors.default.set(well), target.processors.fallback.set(well)]);
