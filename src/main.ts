@@ -11,7 +11,7 @@ import { addSettings, readSettings, type Settings, toEnvironment } from "./confi
 import { addDeadLetters } from "./dead-letters-command.ts";
 import { createLog, prettyLines } from "./log.ts";
 import type { Processor } from "./payment/payment.ts";
-import { selfCommand, useCompiledCode } from "./runtime.ts";
+import { heapFlags, selfCommand, useCompiledCode } from "./runtime.ts";
 import { runServiceProcess, type ServiceProcess, supervisedVariable } from "./service-process.ts";
 import { exitRefused, type ServiceSpec, supervise } from "./supervisor.ts";
 
@@ -155,7 +155,7 @@ async function runAll(settings: Settings): Promise<void> {
 	const env = { ...toEnvironment(settings), LOG_FORMAT: "json", [supervisedVariable]: "1" };
 	const spec = (name: string, ...words: [keyof typeof heaps, ...string[]]): ServiceSpec => ({
 		name,
-		command: selfCommand(fileURLToPath(import.meta.url), words, heaps[words[0]]),
+		command: selfCommand(fileURLToPath(import.meta.url), words, heapFlags(heaps[words[0]])),
 		env,
 	});
 	const simulated = [

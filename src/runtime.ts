@@ -7,12 +7,22 @@ export interface HeapBounds {
 	readonly semiMb: number;
 }
 
-/** The command that runs a module of this program in the runtime that runs this one, with the same runtime options. */
-export function selfCommand(module: string, words: readonly string[] = [], heap?: HeapBounds): [string, ...string[]] {
-	const flags = heap ? [`--max-old-space-size=${heap.oldMb}`, `--max-semi-space-size=${heap.semiMb}`] : [];
+export function heapFlags({ oldMb, semiMb }: HeapBounds): string[] {
+	return [`--max-old-space-size=${oldMb}`, `--max-semi-space-size=${semiMb}`];
+}
+
+/**
+ * The command that runs a module of this program in the runtime that runs this one, with the same runtime options.
+ * `flags` are V8's.
+ */
+export function selfCommand(
+	module: string,
+	words: readonly string[] = [],
+	flags: readonly string[] = [],
+): [string, ...string[]] {
 	const options =
 		"Deno" in globalThis
-			? ["run", "-A", ...(heap ? [`--v8-flags=${flags.join()}`] : [])]
+			? ["run", "-A", ...(flags.length > 0 ? [`--v8-flags=${flags.join()}`] : [])]
 			: [...process.execArgv, ...flags];
 	return [process.execPath, ...options, module, ...words];
 }

@@ -21,11 +21,11 @@ export interface Share {
 /** Of the image's entry point. */
 export const imageFlags = ["--single-threaded", "--max-semi-space-size=4"];
 export const budget: Readonly<Record<"nginx" | "cache" | "consumer" | "api1" | "api2", Share>> = {
-	nginx: { cpus: 0.18, memoryMb: 20, flags: [] },
-	cache: { cpus: 0.44, memoryMb: 100, flags: ["--max-old-space-size=56"] },
+	nginx: { cpus: 0.15, memoryMb: 20, flags: [] },
+	cache: { cpus: 0.43, memoryMb: 100, flags: ["--max-old-space-size=56"] },
 	consumer: { cpus: 0.44, memoryMb: 94, flags: ["--max-old-space-size=48"] },
-	api1: { cpus: 0.22, memoryMb: 68, flags: ["--max-old-space-size=40"] },
-	api2: { cpus: 0.22, memoryMb: 68, flags: ["--max-old-space-size=40"] },
+	api1: { cpus: 0.24, memoryMb: 68, flags: ["--max-old-space-size=40"] },
+	api2: { cpus: 0.24, memoryMb: 68, flags: ["--max-old-space-size=40"] },
 };
 
 export interface DeployOptions extends LaunchOptions {
@@ -96,9 +96,7 @@ export async function deploy(options: DeployOptions, signal: AbortSignal): Promi
 	}
 
 	function service(name: keyof typeof budget, word: string, settings: Readonly<Record<string, string>>): ChildProcess {
-		const [program, ...words] = selfCommand(main, [word]);
-		const flags = flagsOf(name, word);
-		return limited(name, [program, ...flags, ...words], settings);
+		return limited(name, selfCommand(main, [word], flagsOf(name, word)), settings);
 	}
 
 	function flagsOf(name: keyof typeof budget, word: string): readonly string[] {
@@ -112,8 +110,7 @@ export async function deploy(options: DeployOptions, signal: AbortSignal): Promi
 		const modules = [[fileURLToPath(new URL("../precompile.ts", import.meta.url))], [main, "--help"]] as const;
 		for (const some of flags)
 			for (const [module, ...words] of modules) {
-				const [program, ...rest] = selfCommand(module, words);
-				start([program, ...some.split(" "), ...rest]);
+				start(selfCommand(module, words, some.split(" ")));
 				await started.pop()!.exited;
 			}
 	}
