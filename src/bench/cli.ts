@@ -19,6 +19,7 @@ import type { Bench, Scenario } from "./scenario.ts";
 import { type AgedOptions, aged } from "./scenarios/aged.ts";
 import { budget } from "./scenarios/budget.ts";
 import { drain } from "./scenarios/drain.ts";
+import { k6 } from "./scenarios/k6.ts";
 import { ladder } from "./scenarios/ladder.ts";
 import { preview, previewSeconds, previewUsers } from "./scenarios/preview.ts";
 import { regret } from "./scenarios/regret.ts";
@@ -59,6 +60,15 @@ export async function bench(args: readonly string[], out: Terminal, signal: Abor
 		(o: { seconds: number; users: number }) => o,
 	)
 		.option("--seconds <s>", "length of the load, s; the timetable is stretched with it", positive, previewSeconds)
+		.option("--users <n>", "users at the end; the first begins alone", whole, previewUsers);
+	scenario(
+		"k6",
+		"the same by the challenge's own script, unchanged but for its addresses and its imports from the network",
+		k6,
+		(o: { k6: string; scripts: string; users: number }) => o,
+	)
+		.requiredOption("--k6 <program>", "where k6 is")
+		.requiredOption("--scripts <folder>", "the challenge's rinha-test")
 		.option("--users <n>", "users at the end; the first begins alone", whole, previewUsers);
 	scenario(
 		"steady",

@@ -36,6 +36,7 @@ export interface TargetOptions {
 
 export interface Target extends Audited {
 	readonly url: string;
+	readonly processorUrls: Readonly<Record<Processor, string>>;
 	readonly relay: RelayClient;
 	readonly processors: Readonly<Record<Processor, ProcessorClient>>;
 	readonly sampler: Sampler | undefined;
@@ -79,6 +80,7 @@ export async function openTarget(options: TargetOptions, signal: AbortSignal): P
 	const relay = createRelayClient(relayHttp);
 	const target: Target = {
 		url,
+		processorUrls: { default: defaultUrl, fallback: fallbackUrl },
 		relay: options.purgeMayFail ? { ...relay, purge: () => relay.purge().catch(() => {}) } : relay,
 		processors: {
 			default: createProcessorClient(defaultHttp, options.token),

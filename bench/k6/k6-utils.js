@@ -1,0 +1,4 @@
+// Stands in for jslib's k6-utils.
+export function uuidv4() {
+	return crypto.randomUUID();
+}
