@@ -35,7 +35,8 @@ export interface SupervisorOptions {
 /** Pauses before a service is started again: growing, and short again once it has run well. */
 const restartMinMs = 20;
 const restartMaxMs = 5_000;
-const ranWellMs = 3_000;
+/** Longer than a warm-up takes, so that one that ends right after it is not started again at once for ever. */
+const ranWellMs = 10_000;
 
 interface Service {
 	readonly spec: ServiceSpec;

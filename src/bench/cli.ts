@@ -235,7 +235,10 @@ async function runScenario(
 			out.write(`\n${rival}:\n`);
 			const logPath = join(folder, `${rival}.log`);
 			try {
-				rivals[rival] = await runOn({ ...given, ...at, limit: undefined, purgeMayFail: true, logPath });
+				const relays = { limit: undefined, pid: undefined, adminKey: undefined };
+				const { url, defaultUrl, fallbackUrl } = at;
+				const addresses = { url, defaultUrl, fallbackUrl };
+				rivals[rival] = await runOn({ ...given, ...relays, ...addresses, purgeMayFail: true, logPath });
 			} catch (error) {
 				signal.throwIfAborted();
 				out.write(`${rival} did not come through: ${(error as Error).message}\n`);

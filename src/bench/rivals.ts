@@ -31,7 +31,8 @@ export function compare(relay: ScenarioResult, rivals: Readonly<Record<string, S
 		const values = names.map((rival) => rivals[rival]!.figures.find((one) => one.name === name)?.value);
 		return [name, unit, tell(value), ...values.map(tell), ...values.map((other) => ratio(value, other))];
 	});
-	return columns([head, ...lines]);
+	const broken = [relay, ...names.map((name) => rivals[name]!)].map(({ violations }) => String(violations.length));
+	return columns([head, ...lines, ["broken promises", "", ...broken, ...names.map(() => "-")]]);
 }
 
 function tell(value: Figure["value"] | undefined): string {

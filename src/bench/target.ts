@@ -20,7 +20,7 @@ export interface TargetOptions {
 	readonly token: string;
 	/** The relay's administration key, where it asks for one. */
 	readonly adminKey?: string | undefined;
-	/** The given server need not be able to forget its payments; what it has from before stays out of windows. */
+	/** The given server need not be able to forget its payments; those from before then show in its books at the end. */
 	readonly purgeMayFail?: boolean;
 	/** Of the given relay: the process whose descendants are measured. */
 	readonly pid?: number | undefined;

@@ -29,6 +29,8 @@ export interface CacheOptions {
 	readonly broker?: () => Promise<BrokerView | undefined>;
 	/** Called once, when nothing can be promised any more. */
 	readonly onFailed: (cause: unknown) => void;
+	/** Between two messages with fresh jobs, instead of the dispatcher's own, ms. */
+	readonly messageGapMs?: number;
 }
 
 export interface Cache {
@@ -44,7 +46,8 @@ const sweepsPerLease = 8;
 const sweepMinMs = 10;
 const sweepMaxMs = 1000;
 
-export function createCache({ store: bare, clock, settings, broker, onFailed }: CacheOptions): Cache {
+export function createCache(options: CacheOptions): Cache {
+	const { store: bare, clock, settings, broker, onFailed, messageGapMs } = options;
 	const { leaseMs, reclaimMs, inFlightMax } = settings;
 	const sweepMs = Math.min(Math.max(leaseMs / sweepsPerLease, sweepMinMs), sweepMaxMs);
 	const ended = new AbortController();
@@ -53,7 +56,7 @@ export function createCache({ store: bare, clock, settings, broker, onFailed }: 
 	const guarded = failStop(bare, fail);
 	const holdings = createHoldings(guarded.store, clock, leaseMs);
 	const { store } = holdings;
-	const dispatcher = createDispatcher(holdings, clock, failUnlessEnded);
+	const dispatcher = createDispatcher(holdings, clock, failUnlessEnded, messageGapMs);
 	const reports = createReports(clock);
 	const stats = createStatsService({
 		store,

@@ -58,6 +58,7 @@ export function failStop(store: Store, onFailed: (cause: StoreFailed) => void): 
 			figures: guard(store.figures),
 			endSession: guard(store.endSession),
 			storeId: store.storeId,
+			boot: store.boot,
 			readOutbox: guard(store.readOutbox),
 			forgetOutbox: guard(store.forgetOutbox),
 			watchOutbox: store.watchOutbox,

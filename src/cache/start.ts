@@ -57,9 +57,8 @@ export async function startCache(ports: CachePorts): Promise<CacheServer> {
 	const { settings, clock, log } = ports;
 	const store = await ports.openStore();
 	try {
-		// A store with payments had callers before, and they are waiting.
-		const { accepted } = await store.figures();
-		const warm = await warmUpOnScratch(ports, accepted > 0 ? "hasty" : "thorough");
+		// One that was open before has callers, and they are waiting.
+		const warm = await warmUpOnScratch(ports, store.boot > 1 ? "hasty" : "thorough");
 		log.info({ payments: warm }, "warmed up");
 		let server: Listener | undefined;
 		const cache = createCache({
@@ -96,7 +95,7 @@ async function warmUpOnScratch(ports: CachePorts, how: keyof CachePorts["warmUpB
 	const onFailed = (cause: unknown) => log.warn({ err: cause }, "the warm-up's scratch store failed");
 	try {
 		const store = await ports.openScratchStore();
-		const cache = createCache({ store, clock, settings, onFailed });
+		const cache = createCache({ store, clock, settings, onFailed, messageGapMs: 0 });
 		let connected: Connected | undefined;
 		try {
 			connected = await ports.connect(cache.routes);

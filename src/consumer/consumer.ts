@@ -73,11 +73,12 @@ export function createConsumer(options: ConsumerOptions): Consumer {
 	};
 
 	/** Counted anew now and then only: it looks through all that was measured. */
-	const chargeDeadlines = each(() => ({ ms: 0, untilMs: 0 }));
+	const chargeDeadlines = each(() => ({ ms: 0, announcedMs: 0, untilMs: 0 }));
 	const chargeMs = (processor: Processor): number => {
 		const known = chargeDeadlines[processor];
-		if (clock.monotonic() >= known.untilMs) {
-			const { announcedMs, latencies } = board[processor];
+		const { announcedMs, latencies } = board[processor];
+		if (clock.monotonic() >= known.untilMs || announcedMs !== known.announcedMs) {
+			known.announcedMs = announcedMs;
 			known.ms = chargeDeadlineMs(announcedMs, latencies.quantile(0.99), deadline);
 			known.untilMs = clock.monotonic() + chargeDeadlineHoldsMs;
 		}

@@ -29,5 +29,6 @@ test("figures stand side by side with their ratio, and one that a rival has not 
 		["unit", "relay", "go", "relay / go"],
 		["p99", "ms", "3", "2", "1.50"],
 		["CPU", "us a payment", "300", "-", "-"],
+		["broken promises", "0", "0", "-"],
 	]);
 });

@@ -163,6 +163,7 @@ export function createStore(rows: Rows, settings: StoreSettings, options: StoreO
 			return () => wakes.delete(wake);
 		},
 		storeId: rows.storeId,
+		boot: rows.marks.boot,
 		readOutbox,
 		forgetOutbox: (upToSeq) => change((engine) => engine.forgetOutbox(upToSeq), false),
 		watchOutbox(grew) {

@@ -154,6 +154,8 @@ export interface Store {
 	subscribe(wake: () => void): () => void;
 	/** Names this store in its events: no other store has the same. */
 	readonly storeId: string;
+	/** How often the medium was opened, this time included. */
+	readonly boot: number;
 	/**
 	 * Events of the outbox after this number, oldest first: only those that are on disk with what they tell. They are
 	 * written where `events` is on; when it is switched off, those that are in the outbox stay, and what happens

@@ -270,6 +270,7 @@ export type DequeueBatchRequest = Message<"payrelay.v1.DequeueBatchRequest"> & {
 
   /**
    * The most jobs without a pin that may be outstanding (leased and neither settled nor released).
+   * Fresh jobs come in messages some tens of milliseconds apart: a credit of a few jobs bounds how many come in a second.
    *
    * @generated from field: uint32 credit = 2;
    */
