@@ -33,7 +33,10 @@ describe.skipIf(!brokerInstalled)("R12", () => {
 		};
 		const startCache = async (): Promise<Relay> => {
 			const cache = await startRelay({ settings, command: [...runtimeCommand, mainModule, "cache"] });
-			await until("the cache to be ready", startMaxMs, () => /^cache +ready/m.test(cache.output()));
+			const ready = until("the cache to be ready", startMaxMs, () => /^cache +ready/m.test(cache.output()));
+			await ready.catch((error: unknown) => {
+				throw new Error(`the cache said:\n${cache.output()}`, { cause: error });
+			});
 			return cache;
 		};
 		const first = await startCache();
