@@ -36,11 +36,3 @@ export function useCompiledCode(): void {
 export function keepCompiledCode(): void {
 	if (!("Deno" in globalThis)) nodeModule.flushCompileCache();
 }
-
-/**
- * Resolves when all has come that sockets bring in this turn of the event loop: it comes before the immediates. Deno does
- * not always wake up for one where nothing else happens, so there it is the end of the microtasks.
- */
-export function turnEnds(): Promise<void> {
-	return "Deno" in globalThis ? Promise.resolve() : new Promise((resolve) => setImmediate(resolve));
-}

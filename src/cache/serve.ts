@@ -13,13 +13,15 @@ import { connectHttp2 } from "../rpc/http2-client.ts";
 import { serveHttp2 } from "../rpc/http2-server.ts";
 import { reflectionRoutes } from "../rpc/reflection.ts";
 import { createValidation } from "../rpc/validate.ts";
-import { turnEnds } from "../runtime.ts";
 import { type BrokerSettings, openBroker } from "./broker.ts";
 import { type CacheServer, startCache } from "./start.ts";
 import { createStore } from "./store/group-commit.ts";
 import { createMemoryRows } from "./store/memory-rows.ts";
 import type { StoreSettings } from "./store/store.ts";
 import { warmUpBounds } from "./warm-up.ts";
+
+/** What all sockets bring in one turn of the event loop comes before its immediates. */
+const turnEnds = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 export interface CacheProcessSettings extends Omit<StoreSettings, "events">, BrokerSettings {
 	readonly store: "sqlite" | "memory";

@@ -33,10 +33,7 @@ describe.skipIf(!brokerInstalled)("R12", () => {
 		};
 		const startCache = async (): Promise<Relay> => {
 			const cache = await startRelay({ settings, command: [...runtimeCommand, mainModule, "cache"] });
-			const ready = until("the cache to be ready", startMaxMs, () => /^cache +ready/m.test(cache.output()));
-			await ready.catch((error: unknown) => {
-				throw new Error(`the cache said:\n${cache.output()}`, { cause: error });
-			});
+			await until("the cache to be ready", startMaxMs, () => /^cache +ready/m.test(cache.output()));
 			return cache;
 		};
 		const first = await startCache();
