@@ -6,7 +6,7 @@ import { randomUUID } from "node:crypto";
 import { createClient, type Transport } from "@connectrpc/connect";
 import type { Clock } from "../clock.ts";
 import { Processor } from "../gen/payrelay/v1/payment_pb.ts";
-import { type Job, QueueService } from "../gen/payrelay/v1/queue_service_pb.ts";
+import { type DequeueBatchResponse, type Job, QueueService } from "../gen/payrelay/v1/queue_service_pb.ts";
 import { Proof, StatsService } from "../gen/payrelay/v1/stats_service_pb.ts";
 
 /** Payments in one batch: about what one commit carries under load. */
@@ -58,10 +58,11 @@ export async function warmUp(transport: Transport, clock: Clock, bounds: WarmUpB
 	}
 
 	const credit = { sessionId: "warm-up", credit: batchSize, pursuitCredit: batchSize };
-	const responses = queue.dequeueBatch(credit, { signal: done.signal })[Symbol.asyncIterator]();
+	let responses: AsyncIterator<DequeueBatchResponse> | undefined;
 	let batch = 1;
 	await post(batch);
 	while (settled < bounds.payments && clock.monotonic() < untilMs) {
+		responses ??= queue.dequeueBatch(credit, { signal: done.signal })[Symbol.asyncIterator]();
 		const given = await responses.next();
 		if (given.done) break;
 		if (given.value.jobs.length > 0) await charge(batch++, given.value.jobs);
@@ -87,11 +88,13 @@ function exchange<Request, Response>(open: (requests: AsyncIterable<Request>) =>
 				});
 		}
 	}
-	const answers = open(requests())[Symbol.asyncIterator]();
+	/** Opened by the first request: a stream that ends before anybody reads it fails where nobody hears. */
+	let answers: AsyncIterator<Response> | undefined;
 	return {
 		async ask(request: Request): Promise<Response> {
 			waiting.push(request);
 			resume();
+			answers ??= open(requests())[Symbol.asyncIterator]();
 			const answer = await answers.next();
 			if (answer.done) throw new Error("the stream ended without an answer");
 			return answer.value;

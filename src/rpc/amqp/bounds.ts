@@ -39,7 +39,7 @@ export interface AmqpRpcBounds {
 export const amqpRpcBounds: AmqpRpcBounds = {
 	callsMax: 4096,
 	unaryMaxMs: 60_000,
-	acceptMaxMs: 5_000,
+	acceptMaxMs: 2_000,
 	streamsMax: 1024,
 	windowBytes: 256 * 1024,
 	acceptAfterMs: 50,
