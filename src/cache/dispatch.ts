@@ -73,10 +73,9 @@ export function createDispatcher(
 	let again = false;
 	/** A tick has come: pursuits are looked for whatever the store says of the next one's time, and life is shown. */
 	let ticked = false;
-	let due: { readonly atMs: number; readonly cancel: () => void } | undefined;
+	let alarm: { readonly atMs: number; readonly cancel: () => void } | undefined;
 	/** No fresh jobs go out before. */
 	let nextMessageAtMs = 0;
-	let cancelGap: (() => void) | undefined;
 	let closed: ConnectError | undefined;
 	const unsubscribe = store.subscribe(wake);
 
@@ -123,16 +122,8 @@ export function createDispatcher(
 
 	async function dealFresh(hands: Map<Stream, Job[]>): Promise<void> {
 		const leftMs = nextMessageAtMs - clock.monotonic();
-		if (leftMs > 0) {
-			cancelGap ??= clock.after(leftMs, () => {
-				cancelGap = undefined;
-				wake();
-			});
-			return;
-		}
-		const pursuits = hands.size;
-		await dealKind("fresh", hands);
-		if (hands.size > pursuits) nextMessageAtMs = clock.monotonic() + gapMs;
+		if (leftMs > 0) wakeIn(leftMs);
+		else if (await dealKind("fresh", hands)) nextMessageAtMs = clock.monotonic() + gapMs;
 	}
 
 	/** An empty message on each stream that had none since the last tick. */
@@ -141,8 +132,9 @@ export function createDispatcher(
 		for (const stream of streams.values()) stream.active = false;
 	}
 
-	/** Slice by slice to those in line, until there is no more of this kind or nobody has room. */
-	async function dealKind(kind: LeaseKind, hands: Map<Stream, Job[]>): Promise<void> {
+	/** Slice by slice to those in line, until there is no more of this kind or nobody has room. Were there any? */
+	async function dealKind(kind: LeaseKind, hands: Map<Stream, Job[]>): Promise<boolean> {
+		let dealt = false;
 		let line = [...waiting];
 		while (line.length > 0) {
 			const next: Stream[] = [];
@@ -154,13 +146,15 @@ export function createDispatcher(
 				const retriesMax = Math.max(0, stream.retriesMax - holdings.retries(stream.session));
 				const jobs = await store.lease(stream.session, kind, max, retriesMax);
 				// The next one may have room for what this one has not.
-				if (jobs.length === 0 && retriesMax >= max) return;
+				if (jobs.length === 0 && retriesMax >= max) return dealt;
 				if (jobs.length === 0) continue;
+				dealt = true;
 				hands.set(stream, [...hand, ...jobs]);
 				next.push(stream);
 			}
 			line = next;
 		}
+		return dealt;
 	}
 
 	function room(stream: Stream, kind: LeaseKind): number {
@@ -170,14 +164,19 @@ export function createDispatcher(
 	/** Without credit for it there is nothing to wait for; the end of a lease wakes by itself. */
 	function armDue(dueMs: number | undefined): void {
 		if (dueMs === undefined || ![...waiting].some((stream) => room(stream, "pursuit") > 0)) return;
-		const atMs = clock.monotonic() + Math.max(dueMs, dueMinMs);
-		if (due && due.atMs <= atMs) return;
-		due?.cancel();
+		wakeIn(Math.max(dueMs, dueMinMs));
+	}
+
+	/** The earliest alarm is enough: each look for work sets the next one. */
+	function wakeIn(ms: number): void {
+		const atMs = clock.monotonic() + ms;
+		if (alarm && alarm.atMs <= atMs) return;
+		alarm?.cancel();
 		const fire = () => {
-			due = undefined;
+			alarm = undefined;
 			wake();
 		};
-		due = { atMs, cancel: clock.after(Math.max(dueMs, dueMinMs), fire) };
+		alarm = { atMs, cancel: clock.after(ms, fire) };
 	}
 
 	/** Jobs that were leased for a stream but never sent. */
@@ -254,8 +253,7 @@ export function createDispatcher(
 			if (closed) return;
 			closed = error;
 			unsubscribe();
-			due?.cancel();
-			cancelGap?.();
+			alarm?.cancel();
 			for (const stream of streams.values()) end(stream, error);
 		},
 	};
