@@ -42,8 +42,6 @@ export interface Consumer {
 	figures(): ConsumerFigures;
 }
 
-/** How long a charge's deadline is taken from the same look at what was measured, ms. */
-const chargeDeadlineHoldsMs = 100;
 /** Latencies from answer to commit are looked at over the last one to two of these, ms. */
 const commitWindowMs = 10_000;
 
@@ -72,17 +70,9 @@ export function createConsumer(options: ConsumerOptions): Consumer {
 		...each(() => createPool({ ...poolOptions, workersMax: settings.pursuitWorkersMax })),
 	};
 
-	/** Counted anew now and then only: it looks through all that was measured. */
-	const chargeDeadlines = each(() => ({ ms: 0, announcedMs: 0, untilMs: 0 }));
 	const chargeMs = (processor: Processor): number => {
-		const known = chargeDeadlines[processor];
 		const { announcedMs, latencies } = board[processor];
-		if (clock.monotonic() >= known.untilMs || announcedMs !== known.announcedMs) {
-			known.announcedMs = announcedMs;
-			known.ms = chargeDeadlineMs(announcedMs, latencies.quantile(0.99), deadline);
-			known.untilMs = clock.monotonic() + chargeDeadlineHoldsMs;
-		}
-		return known.ms;
+		return chargeDeadlineMs(announcedMs, latencies.quantile(0.99), deadline);
 	};
 	const bounded = withDeadline(options.gateway, chargeMs, deadline, clock);
 	const gateway = withBoard(bounded, board, clock);
