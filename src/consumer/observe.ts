@@ -1,6 +1,6 @@
 // What the answers to charges say: to the limiter about load, to the breaker about health, to the latencies about time.
 import type { Clock } from "../clock.ts";
-import type { Board } from "./board.ts";
+import type { Board, Site } from "./board.ts";
 import type { LoadSign } from "./limiter.ts";
 import type { ChargeAnswer, Gateway } from "./ports.ts";
 
@@ -35,20 +35,23 @@ function tellsLatency(answer: ChargeAnswer): boolean {
 	return answer.kind === "charged" || (answer.kind === "not_charged" && answer.why === "failing");
 }
 
+/** Tells all that is known of a processor what the answer to a charge of the payment with this id says, and after how long. */
+export function observe(site: Site, answer: ChargeAnswer, tookMs: number, id: string): void {
+	if (tellsLatency(answer)) site.latencies.add(tookMs);
+	site.limiter.observe(loadSign(answer), tookMs);
+	const sign = breakerSign(answer);
+	if (sign) site.breaker.record(sign, id);
+	site.answered(answer);
+}
+
 /** The gateway, with the board told of every answer to a charge. */
 export function withBoard(gateway: Gateway, board: Board, clock: Clock): Gateway {
 	return {
 		...gateway,
 		async charge(processor, payment, signal) {
-			const site = board[processor];
 			const sentAtMs = clock.monotonic();
 			const answer = await gateway.charge(processor, payment, signal);
-			const tookMs = clock.monotonic() - sentAtMs;
-			if (tellsLatency(answer)) site.latencies.add(tookMs);
-			site.limiter.observe(loadSign(answer), tookMs);
-			const sign = breakerSign(answer);
-			if (sign) site.breaker.record(sign, payment.id);
-			site.answered(answer);
+			observe(board[processor], answer, clock.monotonic() - sentAtMs, payment.id);
 			return answer;
 		},
 	};

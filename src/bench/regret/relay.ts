@@ -8,7 +8,7 @@ import { chargeDeadlineMs } from "../../consumer/deadline.ts";
 import { createDispatch } from "../../consumer/dispatch.ts";
 import { createFifo } from "../../consumer/fifo.ts";
 import type { Hand } from "../../consumer/hands.ts";
-import { breakerSign, loadSign } from "../../consumer/observe.ts";
+import { observe } from "../../consumer/observe.ts";
 import type { ChargeAnswer } from "../../consumer/ports.ts";
 import { createRetryBudget } from "../../consumer/retry-budget.ts";
 import type { RouteSettings } from "../../consumer/route.ts";
@@ -96,16 +96,11 @@ export async function runRelay(one: Case, settings: RelaySettings = {}): Promise
 	}
 
 	function answered(hand: Hand, processor: Processor, charged: boolean, tookMs: number, done: () => void): void {
-		const { latencies, limiter, breaker, announcedMs, answered } = board[processor];
+		const { latencies, announcedMs } = board[processor];
 		if (tookMs > chargeDeadlineMs(announcedMs, latencies.quantile(0.99), deadline))
 			throw new Error("a charge outlasted its deadline");
 		const answer: ChargeAnswer = charged ? { kind: "charged" } : { kind: "not_charged", why: "failing" };
-		// As the layers of the gateway do, from the inside out.
-		latencies.add(tookMs);
-		limiter.observe(loadSign(answer), tookMs);
-		const sign = breakerSign(answer);
-		if (sign) breaker.record(sign, hand.job.id);
-		answered(answer);
+		observe(board[processor], answer, tookMs, hand.job.id);
 		time.at(time.nowMs() + queueMs, () => {
 			working--;
 			inHand--;
