@@ -23,7 +23,6 @@ export interface CommonCliOptions {
 	readonly spacing: Spacing;
 	readonly auditEvery: number;
 	readonly auditGrace: number;
-	readonly beside: Rivals;
 }
 
 export function addCommonOptions(command: Command): Command {
@@ -55,14 +54,6 @@ export function addCommonOptions(command: Command): Command {
 				.argParser(environment)
 				.default({}),
 		)
-		.addOption(
-			new Option(
-				"--beside <NAME=URL[,DEFAULT_URL,FALLBACK_URL]>",
-				"another server with the challenge's API, and its processors, measured as well; may be repeated",
-			)
-				.argParser(parseRival)
-				.default({}),
-		)
 		.option("--out <folder>", "where the results go", "bench-results")
 		.option("--seed <n>", "repeats amounts, arrivals and timetables", notNegative, 1)
 		.option("--runs <n>", "repeats a preview or steady run without a restart, and compares memory", whole, 1)
@@ -79,6 +70,22 @@ export function addCommonOptions(command: Command): Command {
 		)
 		.option("--audit-every <s>", "time between audits, s; 0: none", notNegative, 10)
 		.option("--audit-grace <ms>", "from a processor's reading to the relay's in an audit, ms", notNegative, 50);
+}
+
+export interface BesideOption {
+	readonly beside: Rivals;
+}
+
+/** Of scenarios that other servers can go through as well. */
+export function addBeside(command: Command): Command {
+	return command.addOption(
+		new Option(
+			"--beside <NAME=URL[,DEFAULT_URL,FALLBACK_URL]>",
+			"another server with the challenge's API, and its processors, measured as well; may be repeated",
+		)
+			.argParser(parseRival)
+			.default({}),
+	);
 }
 
 function checked(test: (value: number) => boolean, expected: string): (text: string) => number {

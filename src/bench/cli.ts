@@ -2,7 +2,9 @@
 import { join } from "node:path";
 import { Command, CommanderError } from "commander";
 import {
+	addBeside,
 	addCommonOptions,
+	type BesideOption,
 	type CommonCliOptions,
 	countList,
 	notNegative,
@@ -14,7 +16,7 @@ import type { Terminal } from "./live.ts";
 import { drainDefaultMs } from "./regret/case.ts";
 import { verdict } from "./report.ts";
 import { makeFolder, type ScenarioResult, writeResults } from "./results.ts";
-import { compare, type Rivals } from "./rivals.ts";
+import { compare, type Rival, type Rivals } from "./rivals.ts";
 import type { Bench, Scenario } from "./scenario.ts";
 import { type AgedOptions, aged } from "./scenarios/aged.ts";
 import { budget } from "./scenarios/budget.ts";
@@ -47,9 +49,18 @@ export async function bench(args: readonly string[], out: Terminal, signal: Abor
 			`\nExit status: 0 every promise kept, ${exitBroken} a promise broken, ${exitTrouble} the bench could not do its work.\nEach scenario has options of its own: bench <scenario> --help.`,
 		);
 
-	function scenario<O>(name: string, description: string, run: Scenario<O>, read: (options: never) => O): Command {
-		return addCommonOptions(program.command(name).description(description)).action(async (given: CommonCliOptions) => {
-			status = await runScenario(name, (ready) => run(ready, read(given as never)), given, out, signal);
+	/** `inTurn`: the scenario itself measures the other servers, in turn with the relay. */
+	function scenario<O>(
+		name: string,
+		description: string,
+		run: Scenario<O>,
+		read: (options: never) => O,
+		inTurn = false,
+	): Command {
+		const command = addBeside(addCommonOptions(program.command(name).description(description)));
+		return command.action(async (given: CommonCliOptions & BesideOption) => {
+			const before = inTurn ? {} : given.beside;
+			status = await runScenario(name, (ready) => run(ready, read(given as never)), given, before, out, signal);
 		});
 	}
 
@@ -110,6 +121,7 @@ export async function bench(args: readonly string[], out: Terminal, signal: Abor
 			...o,
 			warmUpS: o.warmUp,
 		}),
+		true,
 	)
 		.option("--rates <list>", "payments/s", rateList, [500, 1000, 2000, 3000, 4000])
 		.option("--seconds <s>", "length of each step as measured, s", positive, 8)
@@ -209,6 +221,7 @@ async function runScenario(
 	name: string,
 	run: (bench: Bench) => ReturnType<Scenario<unknown>>,
 	given: CommonCliOptions,
+	beside: Rivals,
 	out: Terminal,
 	signal: AbortSignal,
 ): Promise<number> {
@@ -228,25 +241,32 @@ async function runScenario(
 			await target.close();
 		}
 	};
+	/** Nothing that is the relay's goes to another server. */
+	const runOnRival = (rival: Rival, logPath: string): Promise<ScenarioResult> => {
+		const none = {
+			limit: undefined,
+			pid: undefined,
+			adminKey: undefined,
+			defaultUrl: undefined,
+			fallbackUrl: undefined,
+		};
+		return runOn({ ...given, ...none, ...rival, purgeMayFail: true, logPath });
+	};
 	return report(name, setting, out, async (folder) => {
 		const rivals: Record<string, ScenarioResult> = {};
-		// Those that take turns with the relay are the scenario's own matter.
-		for (const [rival, at] of Object.entries(name === "budget" ? {} : given.beside)) {
+		for (const [rival, at] of Object.entries(beside)) {
 			out.write(`\n${rival}:\n`);
-			const logPath = join(folder, `${rival}.log`);
 			try {
-				const relays = { limit: undefined, pid: undefined, adminKey: undefined };
-				const { url, defaultUrl, fallbackUrl } = at;
-				const addresses = { url, defaultUrl, fallbackUrl };
-				rivals[rival] = await runOn({ ...given, ...relays, ...addresses, purgeMayFail: true, logPath });
+				rivals[rival] = await runOnRival(at, join(folder, `${rival}.log`));
 			} catch (error) {
 				signal.throwIfAborted();
 				out.write(`${rival} did not come through: ${(error as Error).message}\n`);
 			}
 		}
-		if (Object.keys(rivals).length > 0) out.write("\nthe relay:\n");
+		const compared = Object.keys(rivals).length > 0;
+		if (compared) out.write("\nthe relay:\n");
 		const result = await runOn({ ...given, logPath: join(folder, "relay.log") });
-		if (Object.keys(rivals).length > 0) out.write(`\n${compare(result, rivals).join("\n")}\n\n`);
+		if (compared) out.write(`\n${compare(result, rivals).join("\n")}\n\n`);
 		return { ...result, rivals };
 	});
 }

@@ -95,6 +95,7 @@ export async function ready(url: string, signal: AbortSignal): Promise<void> {
 	const startedMs = performance.now();
 	for (;;) {
 		signal.throwIfAborted();
+		// Not there yet is asked again; the bound is below.
 		const answer = await fetch(url, { signal }).catch(() => undefined);
 		await answer?.body?.cancel();
 		if (answer?.ok) return;

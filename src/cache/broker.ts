@@ -103,12 +103,12 @@ export async function openBroker(settings: BrokerSettings, log: Logger, ports: B
 		},
 		async drain() {
 			const graceMs = closeMs * drainOfClose;
-			const startMs = clock.now();
+			const startMs = clock.monotonic();
 			const drained = async () => {
 				await Promise.all([server?.drain(graceMs), announcing?.close()]);
 			};
 			await within(graceMs, clock, drained());
-			drainedMs = clock.now() - startMs;
+			drainedMs = clock.monotonic() - startMs;
 		},
 		async close(graceMs) {
 			await server?.close(Math.max(0, graceMs - drainedMs));

@@ -83,6 +83,7 @@ async function persist(
 			if (signal.aborted) return;
 			// Away or restarting: it is asked again. Any other answer is a mistake in one of the two programs.
 			if (!(error instanceof ConnectError)) onError(error);
+			// An abort ends the sleep, and then the loop.
 			await clock.sleep(backoffMs(pause, tries++, random), signal).catch(() => undefined);
 		}
 	}

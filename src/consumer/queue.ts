@@ -28,24 +28,21 @@ export function connectQueue(
 	random: () => number,
 	onBreak: (error: ConnectError, what: string) => void,
 ): ConnectedQueue {
-	const shared = { transport, clock, random };
+	const shared = { transport, clock, random, bounds: { deadlineMs: callMs, windowMax } };
 	const breaks = (what: string) => (error: ConnectError) => onBreak(error, what);
 	const pins = createBatchClient({
 		...shared,
 		batches: pinBatches,
-		bounds: { deadlineMs: callMs, windowMax },
 		onBreak: breaks("pins"),
 	});
 	const releases = createBatchClient({
 		...shared,
 		batches: releaseBatches,
-		bounds: { deadlineMs: callMs, windowMax },
 		onBreak: breaks("releases"),
 	});
 	const settles = createBatchClient({
 		...shared,
 		batches: settleBatches,
-		bounds: { deadlineMs: callMs, windowMax },
 		onBreak: breaks("settles"),
 	});
 	return {

@@ -325,6 +325,7 @@ async function killInTurn({ options, target, state, tell, signal }: Running): Pr
 			headers: { "content-type": "application/json" },
 			body: JSON.stringify({ correlationId: id, amount: 1 }),
 			signal: AbortSignal.timeout(probeTimeoutMs),
+			// No answer is what a killed cache gives: it is asked again.
 		}).catch(() => undefined);
 		await answer?.body?.cancel();
 		if (answer?.status !== 202) return undefined;

@@ -106,7 +106,7 @@ function checkVersion(): void {
 
 /**
  * Why NORMAL keeps what FULL promises here. In a WAL, FULL differs from NORMAL by one sync of the log at the end of each
- * commit (sqlite.org/pragma.html#pragma_synchronous). We make that sync ourselves, off the event loop, before the commit
+ * commit (sqlite.org/pragma.html#pragma_synchronous). We make that sync ourselves (quick-sync.ts), before the commit
  * is spoken of and before the next one begins (rows.ts). So the log is synced, too, when a checkpoint copies from it
  * (checkpoint.ts), and the database is synced by us right after that, before the next transaction, which may begin the log
  * anew. The new log's header stays SQLite's to sync, before any frame that relies on it. The log is never replaced while
