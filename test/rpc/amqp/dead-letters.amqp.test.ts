@@ -19,6 +19,20 @@ describe.skipIf(!brokerInstalled)("R10: dead letters", () => {
 	});
 	afterEach(() => connection.close());
 
+	/** A channel on which the requests of a service and their dead letters have queues. */
+	async function openService(namespace: string) {
+		let queue = "";
+		const channel = connection.channel({
+			prefetch: 1,
+			async setup(session) {
+				await declareDeadLetters(session.channel, namespace, amqpRpcBounds);
+				queue = await declareRequests(session.channel, namespace, "a.v1.Service", amqpRpcBounds);
+			},
+		});
+		await channel.ready();
+		return { channel, queue };
+	}
+
 	async function visit(replay: boolean): Promise<DeadLetter[]> {
 		const letters: DeadLetter[] = [];
 		await visitDeadLetters({
@@ -33,15 +47,7 @@ describe.skipIf(!brokerInstalled)("R10: dead letters", () => {
 	}
 
 	test("are shown, stay until they are given back, and then lack nothing but their deadline", async () => {
-		let queue = "";
-		const channel = connection.channel({
-			prefetch: 1,
-			async setup(session) {
-				await declareDeadLetters(session.channel, namespace, amqpRpcBounds);
-				queue = await declareRequests(session.channel, namespace, "a.v1.Service", amqpRpcBounds);
-			},
-		});
-		await channel.ready();
+		const { channel, queue } = await openService(namespace);
 		const { channel: raw } = channel.session!;
 		const headers = { path: "/a.v1.Service/Do", requestId: "7", deadline: "1" };
 		const properties = { type: "request", appId: "someone", correlationId: "c", replyTo: "nowhere", headers };
@@ -78,15 +84,7 @@ describe.skipIf(!brokerInstalled)("R10: dead letters", () => {
 	test("that cannot be given back are told of, stay, and do not keep those behind them", async () => {
 		const namespace = `test-${crypto.randomUUID()}`;
 		const dead = deadLetterQueue(namespace);
-		let queue = "";
-		const channel = connection.channel({
-			prefetch: 1,
-			async setup(session) {
-				await declareDeadLetters(session.channel, namespace, amqpRpcBounds);
-				queue = await declareRequests(session.channel, namespace, "a.v1.Service", amqpRpcBounds);
-			},
-		});
-		await channel.ready();
+		const { channel, queue } = await openService(namespace);
 		const write = (messageId: string, from?: string) =>
 			channel.publish({
 				exchange: "",
