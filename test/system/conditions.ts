@@ -3,7 +3,7 @@ import { existsSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import { test } from "vitest";
 
-/** The full lengths and rates of the programme instead of short ones. */
+/** Full lengths and rates instead of short ones. */
 export const isLong = process.env.PAYRELAY_LONG === "1";
 
 /** For a test's name: which of the two ran. */
