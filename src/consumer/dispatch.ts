@@ -76,6 +76,7 @@ export function createDispatch(options: DispatchOptions): Dispatch {
 		for (const processor of processors) pursue(processor);
 		let retriesWait = false;
 		while (free("fresh") > 0) {
+			retriesWait ||= !processors.some(mayRetry);
 			const line = nextLine(retriesWait);
 			const hand = line?.peek();
 			if (!line || !hand) break;
@@ -84,14 +85,14 @@ export function createDispatch(options: DispatchOptions): Dispatch {
 				lookIn(Math.min(choice.forMs, pausedMs()));
 				break;
 			}
-			if (line === retries && !mayRetry(choice.processor)) {
+			if (line === retries && !spendOn(hand, choice.processor)) {
 				retriesWait = true;
 				continue;
 			}
 			line.shift();
 			send(hand, choice.processor, choice.probe);
 		}
-		if (firsts.size === 0 && retries.size > 0 && !budget.available) lookIn(budget.nextMs());
+		if (retriesWait && firsts.size === 0 && retries.size > 0) lookIn(budget.nextMs());
 	}
 
 	function knowledge(hand: Hand): Knowledge {
@@ -112,10 +113,16 @@ export function createDispatch(options: DispatchOptions): Dispatch {
 		return board[processor].breaker.well || budget.available;
 	}
 
+	/** Decides alone whether the retry is made: what `mayRetry` said may be otherwise by now, as time passes. */
+	function spendOn(hand: Hand, processor: Processor): boolean {
+		hand.freeRetry = board[processor].breaker.well;
+		return budget.spend(hand.freeRetry);
+	}
+
 	/** Whoever came first, as far as retries are possible. */
 	function nextLine(retriesWait: boolean): Fifo<Hand> | undefined {
 		const first = head(firsts);
-		const retry = !retriesWait && processors.some(mayRetry) ? head(retries) : undefined;
+		const retry = retriesWait ? undefined : head(retries);
 		if (!retry) return first && firsts;
 		return first && first.arrivedAtMs < retry.arrivedAtMs ? firsts : retries;
 	}
@@ -123,10 +130,6 @@ export function createDispatch(options: DispatchOptions): Dispatch {
 	function send(hand: Hand, processor: Processor, probe: boolean): void {
 		const { limiter, breaker } = board[processor];
 		if (!limiter.take("fresh")) throw new Error(`no slot is free at ${processor}, and it was chosen`);
-		if (hand.job.attempts > 0) {
-			hand.freeRetry = breaker.well;
-			if (!budget.spend(hand.freeRetry)) throw new Error("there is no budget for this retry");
-		}
 		if (probe) {
 			breaker.probe(hand.job.id);
 			hand.probing = true;

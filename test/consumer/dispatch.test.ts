@@ -1,4 +1,4 @@
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { createBoard } from "../../src/consumer/board.ts";
 import { breakerDefaults } from "../../src/consumer/breaker.ts";
 import { createDispatch } from "../../src/consumer/dispatch.ts";
@@ -108,6 +108,21 @@ test("at a processor that does well retries need no budget; at one that does not
 	dones[0]?.();
 	await clock.settle();
 	expect(started.slice(1)).toEqual(["1 default", "2 default", "3 default"]);
+});
+
+test.each([
+	1, 2, 3,
+])("a retry is not lost where its processor does well at %i looks and then no more", async (looks) => {
+	const { clock, board, budget, dispatch, started, take } = setup({ burstMax: 1 });
+	budget.spend(false);
+	const well = vi.spyOn(board.default.breaker, "well", "get").mockReturnValue(false);
+	for (let i = 0; i < looks; i++) well.mockReturnValueOnce(true);
+	dispatch.accept([take(1, { attempts: 1 })]);
+	await clock.settle();
+	expect(dispatch.waiting + started.length).toBe(1);
+	await clock.advance(1_000);
+	expect(started).toEqual(["1 default"]);
+	expect(budget.retries, "the one before, and this one").toBe(2);
 });
 
 test("a processor that is down gets one probe at a time, with the rest going elsewhere once patience ends", async () => {
