@@ -16,7 +16,7 @@ import type { Terminal } from "./live.ts";
 import { drainDefaultMs } from "./regret/case.ts";
 import { verdict } from "./report.ts";
 import { makeFolder, type ScenarioResult, writeResults } from "./results.ts";
-import { compare, type Rival, type Rivals } from "./rivals.ts";
+import { compare, type Rival } from "./rivals.ts";
 import type { Bench, Scenario } from "./scenario.ts";
 import { type AgedOptions, aged } from "./scenarios/aged.ts";
 import { budget } from "./scenarios/budget.ts";
@@ -28,7 +28,7 @@ import { regret } from "./scenarios/regret.ts";
 import { steady } from "./scenarios/steady.ts";
 import { summary } from "./scenarios/summary.ts";
 import { timetable } from "./scenarios/timetable.ts";
-import { openTarget, type TargetOptions } from "./target.ts";
+import { openTarget, type Target, type TargetOptions } from "./target.ts";
 
 export const exitBroken = 1;
 /** The bench itself could not do its work. */
@@ -58,9 +58,9 @@ export async function bench(args: readonly string[], out: Terminal, signal: Abor
 		inTurn = false,
 	): Command {
 		const command = addBeside(addCommonOptions(program.command(name).description(description)));
+		const measure = inTurn ? runInTurn : runScenario;
 		return command.action(async (given: CommonCliOptions & BesideOption) => {
-			const before = inTurn ? {} : given.beside;
-			status = await runScenario(name, (ready) => run(ready, read(given as never)), given, before, out, signal);
+			status = await measure(name, (ready) => run(ready, read(given as never)), given, out, signal);
 		});
 	}
 
@@ -117,7 +117,7 @@ export async function bench(args: readonly string[], out: Terminal, signal: Abor
 		"budget",
 		"rates in turn, open loop, instant processors: latency and CPU beside other servers; see --limit",
 		budget,
-		(o: { rates: number[]; seconds: number; warmUp: number; rounds: number; beside: Rivals }) => ({
+		(o: { rates: number[]; seconds: number; warmUp: number; rounds: number }) => ({
 			...o,
 			warmUpS: o.warmUp,
 		}),
@@ -168,7 +168,6 @@ export async function bench(args: readonly string[], out: Terminal, signal: Abor
 		.option("--summaries <n>", "summaries asked beside payments, a second", positive, 10)
 		.option("--kills <n>", "times that the cache is killed", whole, 3)
 		.action(async (given: CommonCliOptions & Omit<AgedOptions, "timeoutMs" | "drainS"> & { summaries: number }) => {
-			const { adminKey: _, token: __, ...setting } = given;
 			const options = {
 				...given,
 				folder: given.folder,
@@ -176,7 +175,7 @@ export async function bench(args: readonly string[], out: Terminal, signal: Abor
 				timeoutMs: given.timeout,
 				drainS: given.drainSeconds,
 			};
-			status = await report("aged", setting, out, (folder) =>
+			status = await report("aged", settingOf(given), out, (folder) =>
 				aged(options, { ...given, logPath: join(folder, "relay.log") }, out, signal),
 			);
 		});
@@ -217,47 +216,19 @@ export async function bench(args: readonly string[], out: Terminal, signal: Abor
 	return status;
 }
 
-async function runScenario(
-	name: string,
-	run: (bench: Bench) => ReturnType<Scenario<unknown>>,
-	given: CommonCliOptions,
-	beside: Rivals,
-	out: Terminal,
-	signal: AbortSignal,
-): Promise<number> {
-	const { adminKey: _, token: __, ...setting } = given;
-	const options = {
-		...given,
-		timeoutMs: given.timeout,
-		drainS: given.drainSeconds,
-		auditGraceMs: given.auditGrace,
-		auditEveryS: given.auditEvery,
-	};
-	const runOn = async (what: TargetOptions): Promise<ScenarioResult> => {
-		const target = await openTarget(what, signal);
-		try {
-			return await run({ target, options, out, signal });
-		} finally {
-			await target.close();
-		}
-	};
-	/** Nothing that is the relay's goes to another server. */
-	const runOnRival = (rival: Rival, logPath: string): Promise<ScenarioResult> => {
-		const none = {
-			limit: undefined,
-			pid: undefined,
-			adminKey: undefined,
-			defaultUrl: undefined,
-			fallbackUrl: undefined,
-		};
-		return runOn({ ...given, ...none, ...rival, purgeMayFail: true, logPath });
-	};
-	return report(name, setting, out, async (folder) => {
+type Measure = (bench: Bench) => Promise<ScenarioResult>;
+type Given = CommonCliOptions & BesideOption;
+
+/** On each of the other servers first, and then on the relay. */
+async function runScenario(name: string, run: Measure, given: Given, out: Terminal, signal: AbortSignal) {
+	const runOn = (what: TargetOptions): Promise<ScenarioResult> =>
+		withTargets([what], signal, ([target]) => run({ ...benchOf(given, out, signal), target: target!, rivals: {} }));
+	return report(name, settingOf(given), out, async (folder) => {
 		const rivals: Record<string, ScenarioResult> = {};
-		for (const [rival, at] of Object.entries(beside)) {
+		for (const [rival, at] of Object.entries(given.beside)) {
 			out.write(`\n${rival}:\n`);
 			try {
-				rivals[rival] = await runOnRival(at, join(folder, `${rival}.log`));
+				rivals[rival] = await runOn(rivalOptions(given, at, join(folder, `${rival}.log`)));
 			} catch (error) {
 				signal.throwIfAborted();
 				out.write(`${rival} did not come through: ${(error as Error).message}\n`);
@@ -269,6 +240,60 @@ async function runScenario(
 		if (compared) out.write(`\n${compare(result, rivals).join("\n")}\n\n`);
 		return { ...result, rivals };
 	});
+}
+
+/** The relay and the other servers at once, for the scenario to take them in turn. */
+async function runInTurn(name: string, run: Measure, given: Given, out: Terminal, signal: AbortSignal) {
+	return report(name, settingOf(given), out, (folder) => {
+		const names = Object.keys(given.beside);
+		const others = names.map((rival) => rivalOptions(given, given.beside[rival]!, join(folder, `${rival}.log`)));
+		return withTargets([{ ...given, logPath: join(folder, "relay.log") }, ...others], signal, ([target, ...opened]) => {
+			const rivals = Object.fromEntries(names.map((rival, i) => [rival, opened[i]!]));
+			return run({ ...benchOf(given, out, signal), target: target!, rivals });
+		});
+	});
+}
+
+async function withTargets<T>(
+	all: readonly TargetOptions[],
+	signal: AbortSignal,
+	use: (targets: readonly Target[]) => Promise<T>,
+): Promise<T> {
+	const targets: Target[] = [];
+	try {
+		for (const one of all) targets.push(await openTarget(one, signal));
+		return await use(targets);
+	} finally {
+		for (const target of targets) await target.close();
+	}
+}
+
+/** Nothing that is the relay's goes to another server. */
+function rivalOptions(given: CommonCliOptions, rival: Rival, logPath: string): TargetOptions {
+	const none = {
+		limit: undefined,
+		pid: undefined,
+		adminKey: undefined,
+		defaultUrl: undefined,
+		fallbackUrl: undefined,
+	};
+	return { ...given, ...none, ...rival, purgeMayFail: true, logPath };
+}
+
+function benchOf(given: CommonCliOptions, out: Terminal, signal: AbortSignal): Omit<Bench, "target" | "rivals"> {
+	const options = {
+		...given,
+		timeoutMs: given.timeout,
+		drainS: given.drainSeconds,
+		auditGraceMs: given.auditGrace,
+		auditEveryS: given.auditEvery,
+	};
+	return { options, out, signal };
+}
+
+/** What the results tell of the settings: no secrets. */
+function settingOf<O extends CommonCliOptions>({ adminKey: _, token: __, ...setting }: O) {
+	return setting;
 }
 
 /** Keeps and tells a scenario's result; resolves to the exit status. */

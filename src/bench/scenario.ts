@@ -21,6 +21,8 @@ export interface CommonOptions {
 
 export interface Bench {
 	readonly target: Target;
+	/** Other servers by their names, where the scenario measures them in turn with the target; else empty. */
+	readonly rivals: Readonly<Record<string, Target>>;
 	readonly options: CommonOptions;
 	readonly out: Terminal;
 	readonly signal: AbortSignal;

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { bench, exitBroken, exitTrouble } from "../../src/bench/cli.ts";
+import type { RunResult } from "../../src/bench/run.ts";
 import { type ServedProcessor, serveProcessor } from "../../src/processor/serve.ts";
 import { type Lie, startStubRelay } from "./stub-relay.ts";
 
@@ -13,16 +14,29 @@ beforeAll(async () => {
 });
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
-/** Runs a scenario against a stub that lies so; gives the exit status, what was printed, and the result file. */
-async function drive(lie: Lie, scenario: string, ...args: string[]) {
+/** A stub that lies so, and two processors of its own. */
+async function serve(lie: Lie) {
 	const served: ServedProcessor[] = await Promise.all([
 		serveProcessor({ name: "default", port: 0, feeRate: "0.05" }),
 		serveProcessor({ name: "fallback", port: 0, feeRate: "0.15" }),
 	]);
 	const [defaultUrl, fallbackUrl] = served.map(({ port }) => `http://127.0.0.1:${port}`) as [string, string];
 	const relay = await startStubRelay({ default: defaultUrl, fallback: fallbackUrl }, lie);
+	return {
+		urls: [relay.url, defaultUrl, fallbackUrl] as const,
+		async close() {
+			await relay.close();
+			await Promise.all(served.map((one) => one.close()));
+		},
+	};
+}
+
+/** Runs a scenario against a stub that lies so; gives the exit status, what was printed, and the result file. */
+async function drive(lie: Lie, scenario: string, ...args: string[]) {
+	const stub = await serve(lie);
+	const [url, defaultUrl, fallbackUrl] = stub.urls;
 	const written: string[] = [];
-	const urls = ["--url", relay.url, "--default-url", defaultUrl, "--fallback-url", fallbackUrl];
+	const urls = ["--url", url, "--default-url", defaultUrl, "--fallback-url", fallbackUrl];
 	const out = { write: (text: string) => void written.push(text) };
 	// A liar's payments never come; an honest relay has time, on a busy machine too.
 	const drainS = lie === "none" ? "20" : "0.3";
@@ -32,10 +46,9 @@ async function drive(lie: Lie, scenario: string, ...args: string[]) {
 		const text = written.join("");
 		const where = /results in (.*)\n/.exec(text)?.[1] ?? "";
 		const result = JSON.parse(await readFile(join(where, "result.json"), "utf8"));
-		return { status, text, result, chart: await readFile(join(where, "chart.svg"), "utf8") };
+		return { status, text, result, chart: () => readFile(join(where, "chart.svg"), "utf8") };
 	} finally {
-		await relay.close();
-		await Promise.all(served.map((one) => one.close()));
+		await stub.close();
 	}
 }
 
@@ -53,7 +66,7 @@ describe.concurrent("driving a relay", () => {
 		expect(run.audits.length).toBeGreaterThan(0);
 		expect(run.latency.count).toBe(60);
 		expect(run.score.net).toBe((Number(run.charged.default.cents) * 0.95).toFixed(2));
-		expect(chart).toMatch(/^<svg[\s\S]*<\/svg>\s*$/);
+		expect(await chart()).toMatch(/^<svg[\s\S]*<\/svg>\s*$/);
 	});
 
 	const lies: [Lie, string][] = [
@@ -74,6 +87,27 @@ describe.concurrent("driving a relay", () => {
 		const { status, result } = await drive("none", "summary", "--counts", "50", "--queries", "20");
 		expect(status).toBe(0);
 		expect(result.figures.map(({ unit }: { unit: string }) => unit)).toEqual(["ms", "ms"]);
+	});
+
+	test("another server beside the relay begins each turn empty and with well processors, now after it and now before", async ({
+		onTestFinished,
+	}) => {
+		const other = await serve("none");
+		onTestFinished(other.close);
+		const admin = { "x-rinha-token": "123", "content-type": "application/json" };
+		for (const url of other.urls.slice(1)) {
+			const failing = { method: "PUT", headers: admin, body: JSON.stringify({ failure: true }) };
+			expect((await fetch(`${url}/admin/configurations/failure`, failing)).ok).toBe(true);
+		}
+		const rounds = ["--rates", "100", "--seconds", "0.3", "--warm-up", "0", "--rounds", "2"];
+		const beside = ["--beside", `other=${other.urls.join(",")}`];
+		const { status, text, result } = await drive("none", "budget", ...rounds, ...beside);
+		expect(status).toBe(0);
+		expect(text.match(/(?<=^100\/s )\w+(?=: p50)/gm)).toEqual(["relay", "other", "other", "relay"]);
+		for (const { runs, violations } of [result, result.rivals.other]) {
+			expect(violations).toEqual([]);
+			expect(runs.map((run: RunResult) => run.charged.default.count)).toEqual([30, 30]);
+		}
 	});
 
 	test("a wrong option is told of, and is no broken promise; help is no trouble at all", async () => {

@@ -1,23 +1,20 @@
 // Fixed rates, open loop, instant processors: what the relay takes of time and CPU, beside other servers in the same run.
 //
-// Rounds go through all rates, and at each rate through all servers, so that whatever else the machine does meets them
-// alike. Medians over the rounds are told: a single timing on a shared machine says little.
-import { randomBytes } from "node:crypto";
+// Rounds go through all rates, and at each rate through all servers, forth and back from round to round, so that whatever
+// else the machine does meets them alike. Each turn is a run of its own: it begins with everything empty, and the next one
+// waits until what it has left is settled. Medians over the rounds are told: a single timing on a shared machine says
+// little.
 import { variedAmounts } from "../amounts.ts";
 import { arrivals } from "../arrivals.ts";
-import { createDriver } from "../driver.ts";
-import { createIds } from "../ids.ts";
 import { openLoop } from "../loads.ts";
-import { createMeter, failures, type Latency } from "../meter.ts";
-import { createOutcomes } from "../outcomes.ts";
+import { failures, type Latency } from "../meter.ts";
 import { isRelays } from "../processes.ts";
 import { createRandom } from "../random.ts";
 import { columns } from "../report.ts";
-import type { Figure } from "../results.ts";
-import type { Rivals } from "../rivals.ts";
+import type { Figure, ScenarioResult } from "../results.ts";
 import { type RunResult, run } from "../run.ts";
-import type { Bench, Scenario } from "../scenario.ts";
-import { violationsOf } from "../scenario.ts";
+import { type Bench, type Scenario, violationsOf } from "../scenario.ts";
+import type { Target } from "../target.ts";
 import { type Throttling, throttlingSince } from "../throttling.ts";
 import { calm } from "../timetable.ts";
 
@@ -27,12 +24,12 @@ export interface BudgetOptions {
 	readonly seconds: number;
 	readonly warmUpS: number;
 	readonly rounds: number;
-	readonly beside: Rivals;
 }
 
 interface Step {
 	readonly server: string;
 	readonly rate: number;
+	readonly result: RunResult;
 	readonly latency: Latency;
 	readonly failed: number;
 	readonly lateP99Ms: number;
@@ -43,92 +40,100 @@ interface Step {
 
 const relayName = "relay";
 
-export const budget: Scenario<BudgetOptions> = async (bench, { rates, seconds, warmUpS, rounds, beside }) => {
-	const { seed, connections, spacing } = bench.options;
-	const forMs = (seconds + warmUpS) * 1000;
-	const runs: RunResult[] = [];
+export const budget: Scenario<BudgetOptions> = async (bench, options) => {
+	const servers = new Map([[relayName, bench.target], ...Object.entries(bench.rivals)]);
 	const steps: Step[] = [];
-	for (let round = 1; round <= rounds; round++) {
-		for (const rate of rates) {
-			const times = arrivals(rate, forMs, spacing, createRandom(seed + rate + round));
-			const load = openLoop(times, connections, warmUpS * 1000);
-			for (const [server, { url }] of Object.entries(beside)) {
-				steps.push(await stepOf(bench, server, url, rate, load));
-				tell(bench, steps.at(-1)!);
+	for (let round = 1; round <= options.rounds; round++) {
+		for (const rate of options.rates) {
+			const order = round % 2 === 1 ? [...servers] : [...servers].reverse();
+			for (const [server, target] of order) {
+				try {
+					steps.push(await stepOf(bench, options, server, target, rate, round));
+					tell(bench, steps.at(-1)!);
+				} catch (error) {
+					bench.signal.throwIfAborted();
+					if (target === bench.target) throw error;
+					// Medians of fewer rounds would flatter it.
+					servers.delete(server);
+					bench.out.write(`${server} did not come through, and is left out: ${(error as Error).message}\n`);
+				}
 			}
-			const before = await bench.target.throttled();
-			const result = await run(
-				bench.target,
-				{
-					name: `${rate}/s, round ${round}`,
-					forMs,
-					load,
-					amounts: variedAmounts(seed),
-					timetable: calm,
-					audits: undefined,
-					summariesPerSecond: 0,
-					timeoutMs: bench.options.timeoutMs,
-					drainMaxMs: bench.options.drainS * 1000,
-				},
-				bench.out,
-				bench.signal,
-			);
-			bench.signal.throwIfAborted();
-			runs.push(result);
-			const relays = result.services.filter(({ name }) => isRelays(name));
-			steps.push({
-				server: relayName,
-				rate,
-				latency: result.latency,
-				failed: failures(result.counts),
-				lateP99Ms: result.lateness.p99,
-				cpuUs: new Map(relays.map(({ name, cpuMs }) => [name, (cpuMs * 1000) / Math.max(result.counts.accepted, 1)])),
-				throttling: throttlingSince(await bench.target.throttled(), before),
-			});
-			tell(bench, steps.at(-1)!);
 		}
 	}
-	bench.out.write(`\n${summaryOf(steps).join("\n")}\n\n${servicesOf(steps).join("\n")}\n`);
-	return { scenario: "budget", runs, violations: violationsOf(runs), figures: figuresOf(steps) };
+	const whole = steps.filter(({ server }) => servers.has(server));
+	bench.out.write(`\n${summaryOf(whole).join("\n")}\n\n${servicesOf(whole).join("\n")}\n`);
+	const resultOf = (name: string): ScenarioResult => {
+		const own = whole.filter(({ server }) => server === name);
+		const runs = own.map(({ result }) => result);
+		return { scenario: "budget", runs, violations: violationsOf(runs), figures: figuresOf(own) };
+	};
+	const rivals = [...servers.keys()].filter((name) => name !== relayName);
+	return {
+		...resultOf(relayName),
+		figures: figuresOf(whole),
+		rivals: Object.fromEntries(rivals.map((name) => [name, resultOf(name)])),
+	};
 };
 
-/** Of a server of which nothing is known but that it takes payments. */
 async function stepOf(
-	{ options, signal }: Bench,
+	{ options, out, signal }: Bench,
+	{ seconds, warmUpS }: BudgetOptions,
 	server: string,
-	url: string,
+	target: Target,
 	rate: number,
-	load: ReturnType<typeof openLoop>,
+	round: number,
 ): Promise<Step> {
-	const meter = createMeter();
-	const ids = createIds(randomBytes(16));
-	const amounts = variedAmounts(options.seed);
-	const driver = createDriver({ url, timeoutMs: options.timeoutMs, ids, amounts, outcomes: createOutcomes(), meter });
-	try {
-		await load(driver, signal);
-		await driver.idle();
-	} finally {
-		await driver.close();
-	}
+	const forMs = (seconds + warmUpS) * 1000;
+	const times = arrivals(rate, forMs, options.spacing, createRandom(options.seed + rate + round));
+	const before = await target.throttled();
+	const result = await run(
+		target,
+		{
+			name: `${server} at ${rate}/s, round ${round}`,
+			forMs,
+			load: openLoop(times, options.connections, warmUpS * 1000),
+			amounts: variedAmounts(options.seed),
+			timetable: calm,
+			audits: undefined,
+			summariesPerSecond: 0,
+			timeoutMs: options.timeoutMs,
+			drainMaxMs: options.drainS * 1000,
+		},
+		out,
+		signal,
+	);
 	signal.throwIfAborted();
+	const relays = result.services.filter(({ name }) => isRelays(name));
 	return {
 		server,
 		rate,
-		latency: meter.latency(),
-		failed: failures(meter.counts()),
-		lateP99Ms: meter.lateness().p99,
-		cpuUs: new Map(),
-		throttling: new Map(),
+		result,
+		latency: result.latency,
+		failed: failures(result.counts),
+		lateP99Ms: result.lateness.p99,
+		cpuUs: new Map(relays.map(({ name, cpuMs }) => [name, (cpuMs * 1000) / Math.max(result.counts.accepted, 1)])),
+		throttling: throttlingSince(await target.throttled(), before),
 	};
 }
 
-function tell({ out }: Bench, { server, rate, latency: { p50, p99, max }, failed }: Step): void {
+function tell({ out }: Bench, { server, rate, result, latency: { p50, p99, max }, failed }: Step): void {
 	const text = `${rate}/s ${server}: p50 ${p50.toFixed(2)} ms, p99 ${p99.toFixed(2)} ms, max ${max.toFixed(1)} ms`;
-	out.write(`${text}${failed > 0 ? `, ${failed} failed` : ""}\n`);
+	const broken = result.violations.map((what) => `  ${what}\n`).join("");
+	out.write(`${text}${failed > 0 ? `, ${failed} failed` : ""}\n${broken}`);
 }
 
 function summaryOf(steps: readonly Step[]): string[] {
-	const head = ["payments/s", "server", "p50 ms", "p99 ms", "p99 least", "p99 most", "failed", "sent late p99 ms"];
+	const head = [
+		"payments/s",
+		"server",
+		"p50 ms",
+		"p99 ms",
+		"p99 least",
+		"p99 most",
+		"failed",
+		"broken",
+		"sent late p99 ms",
+	];
 	const lines = groups(steps).map((group) => {
 		const p99s = group.map(({ latency }) => latency.p99);
 		return [
@@ -138,6 +143,7 @@ function summaryOf(steps: readonly Step[]): string[] {
 				(ms) => ms.toFixed(2),
 			),
 			String(group.reduce((sum, { failed }) => sum + failed, 0)),
+			String(group.reduce((sum, { result }) => sum + result.violations.length, 0)),
 			median(group.map(({ lateP99Ms }) => lateP99Ms)).toFixed(2),
 		];
 	});
