@@ -3,7 +3,7 @@
 // A killed consumer's leases would run out by themselves, but only after a whole lease; until then the books lack what
 // it charged and could not tell.
 import type { Clock } from "../clock.ts";
-import type { Store } from "./store/store.ts";
+import type { Store, StoreSettings } from "./store/store.ts";
 
 export interface Absentees {
 	/** The session's stream has ended, and no other took its place. */
@@ -13,13 +13,17 @@ export interface Absentees {
 	close(): void;
 }
 
-/** `graceMs`: how long a session may take to come back. One timer for each session that is away. */
+/** A consumer that stops has no stream, but renews in each third of a lease until its charges end: it is not away. */
+const leaseShareMin = 1 / 2;
+
+/** One timer for each session that is away. */
 export function createAbsentees(
 	store: Pick<Store, "endSession">,
 	clock: Clock,
-	graceMs: number,
+	{ leaseMs, reclaimMs }: Pick<StoreSettings, "leaseMs" | "reclaimMs">,
 	onError: (cause: unknown) => void,
 ): Absentees {
+	const graceMs = Math.max(reclaimMs, leaseMs * leaseShareMin);
 	const away = new Map<string, () => void>();
 	let closed = false;
 

@@ -48,7 +48,7 @@ const sweepMaxMs = 1000;
 
 export function createCache(options: CacheOptions): Cache {
 	const { store: bare, clock, settings, broker, onFailed, messageGapMs } = options;
-	const { leaseMs, reclaimMs, inFlightMax } = settings;
+	const { leaseMs, inFlightMax } = settings;
 	const sweepMs = Math.min(Math.max(leaseMs / sweepsPerLease, sweepMinMs), sweepMaxMs);
 	const ended = new AbortController();
 	let cancelSweep: (() => void) | undefined;
@@ -68,7 +68,7 @@ export function createCache(options: CacheOptions): Cache {
 		closing: ended.signal,
 	});
 	const processors = createProcessorService(store, reports);
-	const absentees = createAbsentees(store, clock, reclaimMs, failUnlessEnded);
+	const absentees = createAbsentees(store, clock, settings, failUnlessEnded);
 	const queue = createQueueService({ store, dispatcher, absentees, leaseMs, inFlightMax, closing: ended.signal });
 
 	function end(message: string): void {

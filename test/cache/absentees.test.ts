@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import { createAbsentees } from "../../src/cache/absentees.ts";
 import { createFakeClock } from "../fake-clock.ts";
 
-function lab() {
+function lab(leaseMs = 10_000) {
 	const clock = createFakeClock();
 	const ended: string[] = [];
 	const store = {
@@ -11,7 +11,7 @@ function lab() {
 			ended.push(session);
 		},
 	};
-	const absentees = createAbsentees(store, clock, 5_000, (cause) => {
+	const absentees = createAbsentees(store, clock, { leaseMs, reclaimMs: 5_000 }, (cause) => {
 		throw cause;
 	});
 	return { clock, ended, absentees };
@@ -36,6 +36,19 @@ test("one that comes back or renews a lease keeps it, and may leave again", asyn
 	absentees.left("a");
 	await clock.advance(5_000);
 	expect(ended).toEqual(["a"]);
+});
+
+test("one that stops without a stream keeps what it renews by thirds of a lease, however long a lease is", async () => {
+	const { clock, ended, absentees } = lab(30_000);
+	absentees.left("a");
+	absentees.left("killed");
+	await clock.advance(10_000);
+	expect(ended).toEqual([]);
+	absentees.seen("a");
+	await clock.advance(5_000);
+	expect(ended).toEqual(["killed"]);
+	await clock.advance(30_000);
+	expect(ended).toEqual(["killed"]);
 });
 
 test("nothing is given on once the service closes, and no timer is left", async () => {
