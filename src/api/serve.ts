@@ -22,7 +22,7 @@ export interface ServerLimits {
 	readonly requestTimeoutMs: number;
 	/** How often these two are looked at, ms: one timer for all connections, none for a request. */
 	readonly timeoutCheckMs: number;
-	/** How long a connection may be idle, ms; longer than nginx's 75 s, so that it is nginx who closes. */
+	/** How long a connection may be idle, ms; longer than the 60 s of nginx.conf's upstream, so that it is nginx who closes. */
 	readonly keepAliveMs: number;
 	readonly headerMaxBytes: number;
 	readonly connectionsMax: number;
