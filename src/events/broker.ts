@@ -46,7 +46,6 @@ export function openEventExchange(connection: AmqpConnection, namespace: string)
 							contentType: cloudEventContentType,
 							persistent: true,
 							type: event.type,
-							headers: event.traceparent === undefined ? {} : { traceparent: event.traceparent },
 						},
 					},
 					signal,

@@ -12,8 +12,6 @@ export interface CloudEvent {
 	readonly subject?: string;
 	/** RFC 3339. */
 	readonly time?: string;
-	/** The W3C trace context, as the extension of that name. */
-	readonly traceparent?: string;
 	/** Present where the message has `data` or `data_base64`, and then as it came. */
 	readonly data?: unknown;
 }
@@ -39,7 +37,7 @@ export function encodeCloudEvent(event: CloudEvent): Uint8Array {
 	return new TextEncoder().encode(JSON.stringify(event));
 }
 
-/** Throws InvalidEvent. Extensions other than `traceparent` are checked for their form, and passed over. */
+/** Throws InvalidEvent. Extensions are checked for their form, and passed over. */
 export function parseCloudEvent(body: Uint8Array, contentType: string | undefined): CloudEvent {
 	if (contentType === undefined || !mediaType.test(contentType))
 		throw new InvalidEvent(`the content type is ${quoted(contentType)}, not ${cloudEventContentType}`);
@@ -74,7 +72,6 @@ export function parseCloudEvent(body: Uint8Array, contentType: string | undefine
 	if (time !== undefined && (!timestamp.test(time) || parseInstant(time.slice(0, 19)) === undefined))
 		throw new InvalidEvent(`time is ${quoted(time)}, not a moment of RFC 3339`);
 	const subject = text("subject");
-	const traceparent = text("traceparent");
 	const data = members.data ?? members.data_base64;
 	return {
 		specversion,
@@ -83,7 +80,6 @@ export function parseCloudEvent(body: Uint8Array, contentType: string | undefine
 		type: required("type"),
 		...(subject !== undefined && { subject }),
 		...(time !== undefined && { time }),
-		...(traceparent !== undefined && { traceparent }),
 		...(data !== undefined && { data }),
 	};
 }

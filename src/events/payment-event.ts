@@ -12,7 +12,6 @@ export interface ReceivedEvent {
 	readonly paymentId: string;
 	/** RFC 3339. */
 	readonly time?: string;
-	readonly traceparent?: string;
 }
 
 /** A type that changes its meaning gets a new version, and is then another type. */
@@ -26,7 +25,7 @@ export const eventSource = (storeId: string): string => `/payrelay/${storeId}`;
  * The same for each publication of the same event. The time is part of the id, because a database that was restored
  * from a copy gives out once more the numbers that it gave out after the copy was made.
  */
-export function toCloudEvent({ seq, type, paymentId, timeUs, traceparent }: PaymentEvent, source: string): CloudEvent {
+export function toCloudEvent({ seq, type, paymentId, timeUs }: PaymentEvent, source: string): CloudEvent {
 	return {
 		specversion: "1.0",
 		id: `${seq}-${timeUs}`,
@@ -34,7 +33,6 @@ export function toCloudEvent({ seq, type, paymentId, timeUs, traceparent }: Paym
 		type: typeName(type),
 		subject: paymentId,
 		time: formatInstant(timeUs),
-		...(traceparent !== undefined && { traceparent }),
 	};
 }
 
@@ -45,13 +43,12 @@ export function fromCloudEvent(event: CloudEvent): ReceivedEvent | undefined {
 	const paymentId = parsePaymentId(event.subject ?? "");
 	if (paymentId === undefined) throw new InvalidEvent("subject is not a payment's UUID");
 	if (event.data !== undefined) throw new InvalidEvent("there is data, and an event of a payment has none");
-	const { source, id, time, traceparent } = event;
+	const { source, id, time } = event;
 	return {
 		// A URI has no space.
 		key: `${source} ${id}`,
 		type,
 		paymentId,
 		...(time !== undefined && { time }),
-		...(traceparent !== undefined && { traceparent }),
 	};
 }

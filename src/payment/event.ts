@@ -12,8 +12,6 @@ export interface PaymentEvent {
 	readonly type: EventType;
 	readonly paymentId: string;
 	readonly timeUs: number;
-	/** The W3C trace context of the call that made it true, where that is known. */
-	readonly traceparent?: string;
 }
 
 /**

@@ -97,11 +97,11 @@ export function createEngine(
 	}
 
 	/** Tells of a step in a payment's life, in the transaction that takes it. */
-	function announce(before: Payment | undefined, after: Payment, traceparent?: string): void {
+	function announce(before: Payment | undefined, after: Payment): void {
 		const type = eventOf(before, after);
 		if (!type) return;
 		const timeUs = type === "payment.accepted" ? after.acceptedAtUs : nowUs();
-		rows.announce({ seq: ++marks.eventSeq, type, paymentId: after.id, timeUs, ...(traceparent && { traceparent }) });
+		rows.announce({ seq: ++marks.eventSeq, type, paymentId: after.id, timeUs });
 	}
 
 	function change(row: Row, payment: Payment): Row {
@@ -225,7 +225,7 @@ export function createEngine(
 		marks,
 		advance,
 
-		enqueue({ id, amountCents, traceparent }: NewPayment): EnqueueOutcome {
+		enqueue({ id, amountCents }: NewPayment): EnqueueOutcome {
 			const before = rows.get(id);
 			if (before) return before.payment.amountCents === amountCents ? "repeated" : "conflict";
 			if (marks.open >= settings.queueMax) return "full";
@@ -237,7 +237,7 @@ export function createEngine(
 			rows.insert(payment);
 			count(payment, 1);
 			marks.accepted++;
-			if (settings.events) announce(undefined, payment, traceparent);
+			if (settings.events) announce(undefined, payment);
 			return "accepted";
 		},
 

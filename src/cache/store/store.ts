@@ -9,8 +9,6 @@ import type { Processor } from "../../payment/payment.ts";
 export interface NewPayment {
 	readonly id: string;
 	readonly amountCents: bigint;
-	/** The W3C trace context of the caller, for the event of the acceptance. */
-	readonly traceparent?: string;
 }
 
 export type EnqueueOutcome = "accepted" | "repeated" | "conflict" | "full";
