@@ -38,7 +38,7 @@ function optionOf(result: RunResult): EChartsOption {
 	const seconds = samples.map(({ atS }, i) => Math.max(atS - (samples[i - 1]?.atS ?? 0), 0.001));
 	const rates = (of: (i: number) => number): number[] => samples.map((_, i) => of(i) / seconds[i]!);
 	const latency = (of: "p50" | "p99" | "max"): (number | undefined)[] =>
-		samples.map((one) => (one.latency.count > 0 ? Math.max(one.latency[of], logFloorMs) : undefined));
+		samples.map(({ latency: { [of]: ms } }) => ms && Math.max(ms, logFloorMs));
 	const services = [...new Set(samples.flatMap(({ rss }) => Object.keys(rss)))].sort();
 	const series: LineSeriesOption[] = [
 		line("p50", 0, latency("p50")),

@@ -307,7 +307,8 @@ async function report(
 	try {
 		const result = await run(folder);
 		await writeResults(folder, result, setting);
-		for (const { name, value, unit } of result.figures) out.write(`${name}: ${value} ${unit}`.trimEnd().concat("\n"));
+		for (const { name, value, unit } of result.figures)
+			out.write(`${name}: ${value ?? "-"} ${unit}`.trimEnd().concat("\n"));
 		out.write(`${verdict(result.violations).join("\n")}\nresults in ${folder}\n`);
 		return result.violations.length === 0 ? 0 : exitBroken;
 	} catch (error) {

@@ -1,5 +1,6 @@
 // The live line of a run: a progress bar on a terminal, else a plain line now and then.
 import { Presets, SingleBar } from "cli-progress";
+import { tellNumber } from "./tell-number.ts";
 
 export interface LiveFigures {
 	readonly elapsedS: number;
@@ -7,8 +8,8 @@ export interface LiveFigures {
 	readonly accepted: number;
 	readonly failed: number;
 	/** Of the last second, ms. */
-	readonly p50: number;
-	readonly p99: number;
+	readonly p50: number | undefined;
+	readonly p99: number | undefined;
 	/** Accepted and not yet charged; undefined where nobody can tell. */
 	readonly lag: number | undefined;
 }
@@ -35,7 +36,7 @@ export function createLive(name: string, totalS: number, out: Terminal): Live {
 			update({ elapsedS, sent, accepted, failed, p50, p99, lag }) {
 				if (elapsedS - saidS < plainLineS) return;
 				saidS = elapsedS;
-				const latency = `p50 ${p50.toFixed(2)} ms  p99 ${p99.toFixed(2)} ms`;
+				const latency = `p50 ${tellNumber(p50)} ms  p99 ${tellNumber(p99)} ms`;
 				out.write(
 					`${name}  ${Math.round(elapsedS)}/${Math.round(totalS)} s  sent ${sent}  accepted ${accepted}  failed ${failed}  ${latency}  lag ${lagText(lag)}\n`,
 				);
@@ -51,8 +52,8 @@ export function createLive(name: string, totalS: number, out: Terminal): Live {
 		update({ elapsedS, p50, p99, lag, ...rest }) {
 			bar.update(Math.min(Math.round(elapsedS), Math.round(totalS)), {
 				...rest,
-				p50: p50.toFixed(2),
-				p99: p99.toFixed(2),
+				p50: tellNumber(p50),
+				p99: tellNumber(p99),
 				lag: lagText(lag),
 			});
 		},

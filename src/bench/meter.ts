@@ -1,15 +1,15 @@
 // What is measured while a load runs: counts, and latencies in histograms, of the whole and second by second.
 import { build, type Histogram } from "hdr-histogram-js";
 
-/** All in milliseconds. */
+/** All in milliseconds, and all undefined where there was nothing: no time at all is no short time. */
 export interface Latency {
 	readonly count: number;
-	readonly p50: number;
-	readonly p90: number;
-	readonly p99: number;
-	readonly p999: number;
-	readonly max: number;
-	readonly mean: number;
+	readonly p50: number | undefined;
+	readonly p90: number | undefined;
+	readonly p99: number | undefined;
+	readonly p999: number | undefined;
+	readonly max: number | undefined;
+	readonly mean: number | undefined;
 }
 
 export interface Counts {
@@ -23,7 +23,7 @@ export interface Interval extends Counts {
 	/** Of what was accepted in this interval. */
 	readonly latency: Latency;
 	/** How much later than intended the bench sent, p99 ms: above some ms it is the bench that was too slow. */
-	readonly lateMs: number;
+	readonly lateMs: number | undefined;
 }
 
 export interface Meter {
@@ -45,6 +45,14 @@ export interface Meter {
 }
 
 const latencyMaxUs = 600_000_000;
+const nothing = {
+	p50: undefined,
+	p90: undefined,
+	p99: undefined,
+	p999: undefined,
+	max: undefined,
+	mean: undefined,
+};
 
 export function createLatencies(): { record(ms: number): void; read(): Latency; reset(): void } {
 	const histogram: Histogram = build({
@@ -62,7 +70,7 @@ export function createLatencies(): { record(ms: number): void; read(): Latency; 
 		},
 		read() {
 			const count = histogram.totalCount;
-			if (count === 0) return { count, p50: 0, p90: 0, p99: 0, p999: 0, max: 0, mean: 0 };
+			if (count === 0) return { count, ...nothing };
 			return {
 				count,
 				p50: at(50),

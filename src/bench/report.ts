@@ -4,6 +4,7 @@ import type { CommitLatency } from "./beside.ts";
 import { failures, type Latency } from "./meter.ts";
 import { isRelays, type ServiceUse } from "./processes.ts";
 import { type RunResult, repeatRatio } from "./run.ts";
+import { tellNumber } from "./tell-number.ts";
 
 export interface Row {
 	readonly label: string;
@@ -33,7 +34,8 @@ export function table(rows: readonly Row[]): string[] {
 }
 
 export function tellLatency({ p50, p99, p999, max }: Latency): string {
-	return `p50 ${p50.toFixed(2)} ms, p99 ${p99.toFixed(2)} ms, p99.9 ${p999.toFixed(2)} ms, max ${max.toFixed(2)} ms`;
+	const [median, most, nearlyAll, all] = [p50, p99, p999, max].map((ms) => tellNumber(ms));
+	return `p50 ${median} ms, p99 ${most} ms, p99.9 ${nearlyAll} ms, max ${all} ms`;
 }
 
 function rowsOf(result: RunResult): Row[] {
@@ -45,7 +47,7 @@ function rowsOf(result: RunResult): Row[] {
 		{ label: "accepted", value: `${counts.accepted} payments, ${(counts.accepted / seconds).toFixed(1)} payments/s` },
 		{ label: "failed", value: failed.length === 0 ? "0 requests" : failed.join(", ") },
 		{ label: "latency", value: tellLatency(latency) },
-		{ label: "sent later than meant", value: `p99 ${result.lateness.p99.toFixed(2)} ms (the bench's own)` },
+		{ label: "sent later than meant", value: `p99 ${tellNumber(result.lateness.p99)} ms (the bench's own)` },
 		{ label: "charged at default", value: `${charged.default.count} payments, ${formatCents(charged.default.cents)}` },
 		{
 			label: "charged at fallback",
@@ -108,7 +110,7 @@ export function worstCommits({ commits }: RunResult): CommitLatency {
 }
 
 function tellScore({ score, httpLatency }: RunResult): string {
-	const rate = `bonus rate ${score.bonusRate} at p99 ${httpLatency.p99.toFixed(2)} ms of all requests`;
+	const rate = `bonus rate ${score.bonusRate} at p99 ${tellNumber(httpLatency.p99)} ms of all requests`;
 	const sum = `${score.net} net + ${score.bonus} bonus − ${score.penalty} penalty; ${rate}`;
 	return `${score.score} (${sum})${score.disqualified ? ", DISQUALIFIED: more counted than accepted" : ""}`;
 }
@@ -181,7 +183,7 @@ export function reportRuns(results: readonly RunResult[]): string {
 	const lines = results.map((result, i) => [
 		String(i + 1),
 		String(result.counts.accepted),
-		result.latency.p99.toFixed(2),
+		tellNumber(result.latency.p99),
 		String(result.unpaidAtEnd),
 		String(result.audits.reduce((sum, { plainCount }) => sum + plainCount, 0)),
 		String(failures(result.counts)),

@@ -8,7 +8,8 @@ import type { RunResult } from "./run.ts";
 /** One figure of a scenario as a whole. */
 export interface Figure {
 	readonly name: string;
-	readonly value: number | string;
+	/** `null` where there was nothing to measure, which is not 0. */
+	readonly value: number | string | null;
 	readonly unit: string;
 }
 
@@ -20,6 +21,10 @@ export interface ScenarioResult {
 	readonly violations: readonly string[];
 	/** What other servers did in the same scenario, by their names. */
 	readonly rivals?: Readonly<Record<string, ScenarioResult>>;
+}
+
+export function figure(name: string, value: number | undefined, unit: string, decimals: number): Figure {
+	return { name, value: value === undefined ? null : Number(value.toFixed(decimals)), unit };
 }
 
 /** A folder that nobody else has, also where several benches begin in the same millisecond. */

@@ -36,7 +36,7 @@ export function compare(relay: ScenarioResult, rivals: Readonly<Record<string, S
 }
 
 function tell(value: Figure["value"] | undefined): string {
-	return value === undefined ? "-" : String(value);
+	return String(value ?? "-");
 }
 
 function ratio(own: Figure["value"], other: Figure["value"] | undefined): string {

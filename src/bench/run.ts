@@ -236,5 +236,5 @@ export function repeatRatio(simulators: Readonly<Record<string, ProcessorFigures
 
 /** Whether so little failed that a rate counts as borne. */
 export function bore(result: RunResult, p99MaxMs: number): boolean {
-	return result.latency.p99 <= p99MaxMs && failures(result.counts) === 0;
+	return (result.latency.p99 ?? Number.POSITIVE_INFINITY) <= p99MaxMs && failures(result.counts) === 0;
 }

@@ -12,8 +12,8 @@ export interface ScoreInput {
 	readonly books: Books;
 	/** Each processor's fee as decimal text: its part of the amount. */
 	readonly feeRates: Readonly<Record<Processor, string>>;
-	/** Over all successful HTTP requests of the run. */
-	readonly p99Ms: number;
+	/** Over all successful HTTP requests of the run; undefined where there were none, which earns no bonus. */
+	readonly p99Ms: number | undefined;
 	readonly inconsistent: boolean;
 	/** Accepted payments. */
 	readonly accepted: number;
@@ -42,7 +42,7 @@ export function scoreRun({ books, feeRates, p99Ms, inconsistent, accepted }: Sco
 	const amount = new Exact(formatCents(amountCents));
 	const fees = feesOn(books, feeRates);
 	const net = amount.minus(fees);
-	const p99 = new Exact(p99Ms).toDecimalPlaces(2);
+	const p99 = new Exact(p99Ms ?? p99GoalMs).toDecimalPlaces(2);
 	const bonusRate = Exact.max(new Exact(p99GoalMs).minus(p99).mul(bonusPerMs).toDecimalPlaces(2), 0);
 	const bonus = net.mul(bonusRate);
 	const penalty = inconsistent ? net.mul(penaltyRate) : new Exact(0);

@@ -104,6 +104,7 @@ describe.concurrent("driving a relay", () => {
 		const { status, text, result } = await drive("none", "budget", ...rounds, ...beside);
 		expect(status).toBe(0);
 		expect(text.match(/(?<=^100\/s )\w+(?=: p50)/gm)).toEqual(["relay", "other", "other", "relay"]);
+		expect(result.figures).toContainEqual({ name: "other at 100/s, failed", value: 0, unit: "posts" });
 		for (const { runs, violations } of [result, result.rivals.other]) {
 			expect(violations).toEqual([]);
 			expect(runs.map((run: RunResult) => run.charged.default.count)).toEqual([30, 30]);

@@ -2,7 +2,7 @@
 import { readFile } from "node:fs/promises";
 import { expect, test } from "vitest";
 import { budget, imageFlags } from "../../src/bench/deployment.ts";
-import { median } from "../../src/bench/scenarios/budget.ts";
+import { best, median, worst } from "../../src/bench/median.ts";
 import { throttlingSince } from "../../src/bench/throttling.ts";
 
 test("the bench limits each service as docker-compose.yml does, with the same runtime flags", async () => {
@@ -42,4 +42,12 @@ test("throttling is told from one reading to the next", () => {
 test("of an even number of rounds the median lies between the two in the middle", () => {
 	expect(median([5, 1, 3])).toBe(3);
 	expect(median([4, 1, 2, 9])).toBe(3);
+});
+
+test("a round without a value is no swift one", () => {
+	expect(median([undefined, 5, 3])).toBe(5);
+	expect(median([undefined, 5, undefined])).toBeUndefined();
+	expect(median([undefined, 5])).toBeUndefined();
+	expect(worst([1, undefined])).toBeUndefined();
+	expect(best([undefined, 2, 1])).toBe(1);
 });

@@ -44,9 +44,10 @@ describe("the score", () => {
 	});
 
 	test("rounds the p99 first, and then the rate", () => {
-		const rate = (p99Ms: number): number =>
+		const rate = (p99Ms: number | undefined): number =>
 			scoreRun({ books: settled, feeRates, p99Ms, inconsistent: false, accepted: 1100 }).bonusRate;
 		expect([0, 1.244, 1.2549, 10.76, 10.7501, 11, 12].map(rate)).toEqual([0.22, 0.2, 0.2, 0, 0.01, 0, 0]);
+		expect(rate(undefined)).toBe(0);
 	});
 
 	test("is void where more was counted than accepted", () => {
@@ -201,6 +202,7 @@ test("windows to compare begin before they end, and some at the very moments tha
 
 test("a meter counts everything, and leaves a warm-up's latency out", () => {
 	const meter = createMeter();
+	expect(meter.latency()).toMatchObject({ count: 0, p50: undefined, p99: undefined, max: undefined });
 	for (let i = 0; i < 3; i++) meter.sent(0.1);
 	meter.accepted(100, false);
 	meter.accepted(2, true);

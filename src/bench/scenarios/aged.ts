@@ -19,16 +19,17 @@ import { createIds } from "../ids.ts";
 import { freePorts } from "../launch.ts";
 import type { Terminal } from "../live.ts";
 import { openLoop } from "../loads.ts";
+import { median } from "../median.ts";
 import { createLatencies, createMeter, failures, type Latency } from "../meter.ts";
 import { createOutcomes } from "../outcomes.ts";
 import { type Prefill, prefill, prefilledBooks, prefilledSpan } from "../prefill.ts";
 import { isRelays } from "../processes.ts";
 import { createRandom, type Random } from "../random.ts";
 import { columns, table, tellLatency } from "../report.ts";
-import type { Figure, ScenarioResult } from "../results.ts";
+import { type Figure, figure, type ScenarioResult } from "../results.ts";
 import { openTarget, type Target, type TargetOptions } from "../target.ts";
+import { tellNumber } from "../tell-number.ts";
 import { windowOf } from "../window.ts";
-import { median } from "./budget.ts";
 
 export interface AgedOptions {
 	/** Of the folders that are compared, settled payments in each. */
@@ -118,7 +119,7 @@ export async function aged(
 	const names = [...new Set(states.flatMap(({ figures }) => figures.map(({ name, unit }) => `${name}, ${unit}`)))];
 	const lines = names.map((name) => [
 		name,
-		...states.map(({ figures }) => String(figures.find((one) => `${one.name}, ${one.unit}` === name)?.value ?? "")),
+		...states.map(({ figures }) => String(figures.find((one) => `${one.name}, ${one.unit}` === name)?.value ?? "-")),
 	]);
 	tell(`\n${columns([["", ...states.map(({ name }) => name)], ...lines]).join("\n")}\n`);
 	return {
@@ -198,8 +199,8 @@ async function postInRounds(running: Running): Promise<void> {
 		["payments alone", quiet],
 		["payments beside summaries", asked],
 	] as const) {
-		const at = (pick: (step: Step) => number): number => median(steps.map(pick));
-		tell(`${state.name}: ${what}: p99 in turn ${steps.map(({ latency }) => latency.p99.toFixed(1)).join(", ")} ms`);
+		const at = (pick: (step: Step) => number | undefined): number | undefined => median(steps.map(pick));
+		tell(`${state.name}: ${what}: p99 in turn ${steps.map(({ latency }) => tellNumber(latency.p99, 1)).join(", ")} ms`);
 		add(
 			state,
 			`${what}, p50`,
@@ -220,8 +221,8 @@ async function postInRounds(running: Running): Promise<void> {
 		);
 	}
 	add(state, "summaries beside payments, p99", median(asked.map(({ summaries }) => summaries.p99)), "ms");
-	for (const name of quiet[0]?.cpuUs.keys() ?? [])
-		add(state, `CPU of ${name} for a payment`, median(quiet.map(({ cpuUs }) => cpuUs.get(name) ?? 0)), "µs");
+	for (const name of new Set(quiet.flatMap(({ cpuUs }) => [...cpuUs.keys()])))
+		add(state, `CPU of ${name} for a payment`, median(quiet.map(({ cpuUs }) => cpuUs.get(name))), "µs");
 }
 
 /** One stretch of an open loop; what it posted is looked for afterwards. */
@@ -268,7 +269,7 @@ async function post(running: Running, seconds: number, summariesPerSecond: numbe
 		latency: meter.latency(),
 		summaries: summaries.read(),
 		failed: failures(meter.counts()),
-		cpuUs: new Map(services.map(({ name, cpuMs }) => [name, (cpuMs * 1000) / Math.max(accepted, 1)])),
+		cpuUs: new Map(accepted === 0 ? [] : services.map(({ name, cpuMs }) => [name, (cpuMs * 1000) / accepted])),
 	};
 }
 
@@ -362,6 +363,6 @@ async function killInTurn({ options, target, state, tell, signal }: Running): Pr
 	add(state, "first 202 after SIGKILL, most", Math.max(...tookMs), "ms");
 }
 
-function add({ figures }: State, name: string, value: number, unit: string): void {
-	figures.push({ name, value: Math.round(value * 100) / 100, unit });
+function add({ figures }: State, name: string, value: number | undefined, unit: string): void {
+	figures.push(figure(name, value, unit, 2));
 }

@@ -7,14 +7,16 @@
 import { variedAmounts } from "../amounts.ts";
 import { arrivals } from "../arrivals.ts";
 import { openLoop } from "../loads.ts";
+import { best, median, worst } from "../median.ts";
 import { failures, type Latency } from "../meter.ts";
 import { isRelays } from "../processes.ts";
 import { createRandom } from "../random.ts";
 import { columns } from "../report.ts";
-import type { Figure, ScenarioResult } from "../results.ts";
+import { type Figure, figure, type ScenarioResult } from "../results.ts";
 import { type RunResult, run } from "../run.ts";
 import { type Bench, type Scenario, violationsOf } from "../scenario.ts";
 import type { Target } from "../target.ts";
+import { tellNumber } from "../tell-number.ts";
 import { type Throttling, throttlingSince } from "../throttling.ts";
 import { calm } from "../timetable.ts";
 
@@ -32,7 +34,7 @@ interface Step {
 	readonly result: RunResult;
 	readonly latency: Latency;
 	readonly failed: number;
-	readonly lateP99Ms: number;
+	readonly lateP99Ms: number | undefined;
 	/** CPU by service, µs a payment. */
 	readonly cpuUs: ReadonlyMap<string, number>;
 	readonly throttling: ReadonlyMap<string, Throttling>;
@@ -103,6 +105,7 @@ async function stepOf(
 		signal,
 	);
 	signal.throwIfAborted();
+	const { accepted } = result.counts;
 	const relays = result.services.filter(({ name }) => isRelays(name));
 	return {
 		server,
@@ -111,13 +114,13 @@ async function stepOf(
 		latency: result.latency,
 		failed: failures(result.counts),
 		lateP99Ms: result.lateness.p99,
-		cpuUs: new Map(relays.map(({ name, cpuMs }) => [name, (cpuMs * 1000) / Math.max(result.counts.accepted, 1)])),
+		cpuUs: new Map(accepted === 0 ? [] : relays.map(({ name, cpuMs }) => [name, (cpuMs * 1000) / accepted])),
 		throttling: throttlingSince(await target.throttled(), before),
 	};
 }
 
 function tell({ out }: Bench, { server, rate, result, latency: { p50, p99, max }, failed }: Step): void {
-	const text = `${rate}/s ${server}: p50 ${p50.toFixed(2)} ms, p99 ${p99.toFixed(2)} ms, max ${max.toFixed(1)} ms`;
+	const text = `${rate}/s ${server}: p50 ${tellNumber(p50)} ms, p99 ${tellNumber(p99)} ms, max ${tellNumber(max, 1)} ms`;
 	const broken = result.violations.map((what) => `  ${what}\n`).join("");
 	out.write(`${text}${failed > 0 ? `, ${failed} failed` : ""}\n${broken}`);
 }
@@ -139,12 +142,12 @@ function summaryOf(steps: readonly Step[]): string[] {
 		return [
 			String(group[0]!.rate),
 			group[0]!.server,
-			...[median(group.map(({ latency }) => latency.p50)), median(p99s), Math.min(...p99s), Math.max(...p99s)].map(
-				(ms) => ms.toFixed(2),
+			...[median(group.map(({ latency }) => latency.p50)), median(p99s), best(p99s), worst(p99s)].map((ms) =>
+				tellNumber(ms),
 			),
-			String(group.reduce((sum, { failed }) => sum + failed, 0)),
+			String(failedOf(group)),
 			String(group.reduce((sum, { result }) => sum + result.violations.length, 0)),
-			median(group.map(({ lateP99Ms }) => lateP99Ms)).toFixed(2),
+			tellNumber(median(group.map(({ lateP99Ms }) => lateP99Ms))),
 		];
 	});
 	return columns([head, ...lines]);
@@ -156,19 +159,19 @@ function servicesOf(steps: readonly Step[]): string[] {
 	const names = [...new Set(own.flat().flatMap(({ cpuUs }) => [...cpuUs.keys()]))];
 	const head = ["payments/s", ...names.map((name) => `${name} µs`), "in all µs", "held up, ms in 1 s"];
 	const lines = own.map((group) => {
-		const costs = names.map((name) => median(group.map(({ cpuUs }) => cpuUs.get(name) ?? 0)));
+		const costs = names.map((name) => median(group.map(({ cpuUs }) => cpuUs.get(name))));
 		return [
 			String(group[0]!.rate),
-			...costs.map((us) => us.toFixed(0)),
-			costs.reduce((sum, us) => sum + us, 0).toFixed(0),
-			names.map((name) => `${name} ${heldUp(group, name).toFixed(0)}`).join(", "),
+			...costs.map((us) => tellNumber(us, 0)),
+			tellNumber(median(group.map(cpuOf)), 0),
+			names.map((name) => `${name} ${tellNumber(heldUp(group, name), 0)}`).join(", "),
 		];
 	});
 	return columns([head, ...lines]);
 }
 
 /** Periods are of 0.1 s each. */
-function heldUp(group: readonly Step[], name: string): number {
+function heldUp(group: readonly Step[], name: string): number | undefined {
 	return median(
 		group.map(({ throttling }) => {
 			const { periods, throttledMs } = throttling.get(name) ?? { periods: 0, throttledMs: 0 };
@@ -180,24 +183,25 @@ function heldUp(group: readonly Step[], name: string): number {
 function figuresOf(steps: readonly Step[]): Figure[] {
 	return groups(steps).flatMap((group) => {
 		const { server, rate } = group[0]!;
-		const total = ({ cpuUs }: Step): number => [...cpuUs.values()].reduce((sum, us) => sum + us, 0);
-		const round = (value: number): number => Math.round(value * 100) / 100;
+		const of = (what: string, value: number | undefined, unit: string): Figure =>
+			figure(`${server} at ${rate}/s, ${what}`, value, unit, 2);
 		return [
-			{
-				name: `${server} at ${rate}/s, p50`,
-				value: round(median(group.map(({ latency }) => latency.p50))),
-				unit: "ms",
-			},
-			{
-				name: `${server} at ${rate}/s, p99`,
-				value: round(median(group.map(({ latency }) => latency.p99))),
-				unit: "ms",
-			},
-			...(server === relayName
-				? [{ name: `${server} at ${rate}/s, CPU`, value: round(median(group.map(total))), unit: "µs/payment" }]
-				: []),
+			of("p50", median(group.map(({ latency }) => latency.p50)), "ms"),
+			of("p99", median(group.map(({ latency }) => latency.p99)), "ms"),
+			of("failed", failedOf(group), "posts"),
+			...(server === relayName ? [of("CPU", median(group.map(cpuOf)), "µs/payment")] : []),
 		];
 	});
+}
+
+/** In all rounds. */
+function failedOf(group: readonly Step[]): number {
+	return group.reduce((sum, { failed }) => sum + failed, 0);
+}
+
+/** Of all services; undefined where none could be looked at. */
+function cpuOf({ cpuUs }: Step): number | undefined {
+	return cpuUs.size === 0 ? undefined : [...cpuUs.values()].reduce((sum, us) => sum + us, 0);
 }
 
 /** The rounds of each rate and server, in the order in which they came first. */
@@ -208,11 +212,4 @@ function groups(steps: readonly Step[]): Step[][] {
 		found.set(key, [...(found.get(key) ?? []), step]);
 	}
 	return [...found.values()].sort((a, b) => a[0]!.rate - b[0]!.rate);
-}
-
-export function median(values: readonly number[]): number {
-	const sorted = [...values].sort((a, b) => a - b);
-	const middle = sorted.length >> 1;
-	if (sorted.length % 2 === 1) return sorted[middle]!;
-	return sorted.length === 0 ? 0 : (sorted[middle - 1]! + sorted[middle]!) / 2;
 }

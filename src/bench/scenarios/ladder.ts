@@ -6,6 +6,7 @@ import { createRandom } from "../random.ts";
 import { columns } from "../report.ts";
 import { bore, type RunResult } from "../run.ts";
 import { runAndReport, type Scenario, violationsOf } from "../scenario.ts";
+import { tellNumber } from "../tell-number.ts";
 import { calm } from "../timetable.ts";
 
 export interface LadderOptions {
@@ -54,8 +55,8 @@ export const ladder: Scenario<LadderOptions> = async (bench, options) => {
 		lines.push([
 			String(rate),
 			(result.counts.accepted / (result.loadMs / 1000)).toFixed(0),
-			...[p50, p99, p999, max, result.lateness.p99].map((ms) => ms.toFixed(2)),
-			result.cpuUsPerPayment?.toFixed(0) ?? "-",
+			...[p50, p99, p999, max, result.lateness.p99].map((ms) => tellNumber(ms)),
+			tellNumber(result.cpuUsPerPayment, 0),
 			borne ? "yes" : "no",
 		]);
 		return borne;

@@ -1,9 +1,10 @@
 // The public challenge's preview run: 60 s, users from 1 to 550, its timetable, its auditor, its score.
 import { publicAmountCents, sameAmount } from "../amounts.ts";
 import { rampingUsers } from "../loads.ts";
+import { worst } from "../median.ts";
 import { failures } from "../meter.ts";
 import { reportRuns, worstCommits } from "../report.ts";
-import type { Figure } from "../results.ts";
+import { type Figure, figure } from "../results.ts";
 import type { RunResult } from "../run.ts";
 import { runAndReport, type Scenario, violationsOf } from "../scenario.ts";
 import { previewTimetable, scaleTimetable } from "../timetable.ts";
@@ -41,11 +42,8 @@ export const preview: Scenario<PreviewOptions> = async (bench, { seconds, users 
 
 /** Of the worst run, where there are several. */
 function figuresOf(runs: readonly RunResult[]): Figure[] {
-	const most = (name: string, unit: string, of: (run: RunResult) => number): Figure => ({
-		name,
-		value: Math.round(Math.max(...runs.map(of)) * 1000) / 1000,
-		unit,
-	});
+	const most = (name: string, unit: string, of: (run: RunResult) => number | undefined): Figure =>
+		figure(name, worst(runs.map(of)), unit, 3);
 	const told = runs.every(({ commits }) => commits.length > 0);
 	const used = runs.every(({ cpuUsPerPayment }) => cpuUsPerPayment !== undefined);
 	return [

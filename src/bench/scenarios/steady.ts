@@ -2,8 +2,10 @@
 import { variedAmounts } from "../amounts.ts";
 import { arrivals } from "../arrivals.ts";
 import { openLoop } from "../loads.ts";
+import { worst } from "../median.ts";
 import { createRandom } from "../random.ts";
 import { reportRuns } from "../report.ts";
+import { type Figure, figure } from "../results.ts";
 import type { RunResult } from "../run.ts";
 import { runAndReport, type Scenario, violationsOf } from "../scenario.ts";
 import { calm } from "../timetable.ts";
@@ -35,16 +37,17 @@ export const steady: Scenario<SteadyOptions> = async (bench, options) => {
 		);
 	}
 	if (runs.length > 1) bench.out.write(reportRuns(runs));
-	const worst = (of: (one: RunResult) => number): number => Math.max(...runs.map(of));
+	const of = (name: string, ms: (one: RunResult) => number | undefined): Figure =>
+		figure(`${name}, worst run`, worst(runs.map(ms)), "ms", 3);
 	return {
 		scenario: "steady",
 		runs,
 		violations: violationsOf(runs),
 		figures: [
 			{ name: "rate", value: rate, unit: "payments/s" },
-			{ name: "p50, worst run", value: worst(({ latency }) => latency.p50), unit: "ms" },
-			{ name: "p99, worst run", value: worst(({ latency }) => latency.p99), unit: "ms" },
-			{ name: "p99.9, worst run", value: worst(({ latency }) => latency.p999), unit: "ms" },
+			of("p50", ({ latency }) => latency.p50),
+			of("p99", ({ latency }) => latency.p99),
+			of("p99.9", ({ latency }) => latency.p999),
 		],
 	};
 };

@@ -4,6 +4,7 @@ import { asFastAsAccepted, type Load } from "../loads.ts";
 import { createLatencies, type Latency } from "../meter.ts";
 import { createRandom } from "../random.ts";
 import { table, tellLatency } from "../report.ts";
+import { figure } from "../results.ts";
 import type { RunResult } from "../run.ts";
 import { type Bench, runAndReport, type Scenario, violationsOf } from "../scenario.ts";
 import { waitUntilDrained } from "../settling.ts";
@@ -53,8 +54,8 @@ export const summary: Scenario<SummaryOptions> = async (bench, { counts, queries
 		runs,
 		violations: violationsOf(runs),
 		figures: found.flatMap(({ count, latency }) => [
-			{ name: `summary p50 at ${count} settled`, value: latency.p50, unit: "ms" },
-			{ name: `summary p99 at ${count} settled`, value: latency.p99, unit: "ms" },
+			figure(`summary p50 at ${count} settled`, latency.p50, "ms", 3),
+			figure(`summary p99 at ${count} settled`, latency.p99, "ms", 3),
 		]),
 	};
 };

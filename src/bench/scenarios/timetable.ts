@@ -7,6 +7,7 @@ import { randomTimetable } from "../random-timetable.ts";
 import { columns } from "../report.ts";
 import type { RunResult } from "../run.ts";
 import { runAndReport, type Scenario, violationsOf } from "../scenario.ts";
+import { tellNumber } from "../tell-number.ts";
 
 export interface TimetableOptions {
 	readonly rate: number;
@@ -46,7 +47,7 @@ export const timetable: Scenario<TimetableOptions> = async (bench, { rate, secon
 			String(one),
 			character,
 			String(result.counts.accepted),
-			result.latency.p99.toFixed(2),
+			tellNumber(result.latency.p99),
 			String(result.unpaidAtEnd),
 			result.drained ? result.drainMs.toFixed(0) : "never",
 			String(result.audits.reduce((sum, { plainCount }) => sum + plainCount, 0)),
