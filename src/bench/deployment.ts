@@ -106,7 +106,13 @@ export async function deploy(options: DeployOptions, signal: AbortSignal): Promi
 
 	/** As the image does when it is built. */
 	async function compile(): Promise<void> {
-		const flags = new Set((["cache", "consumer", "api1"] as const).map((name) => flagsOf(name, name).join(" ")));
+		const services = [
+			["cache", "cache"],
+			["consumer", "consumer"],
+			["api1", "api"],
+			["api2", "api"],
+		] as const;
+		const flags = new Set(services.map(([name, word]) => flagsOf(name, word).join(" ")));
 		const modules = [[fileURLToPath(new URL("../precompile.ts", import.meta.url))], [main, "--help"]] as const;
 		for (const some of flags)
 			for (const [module, ...words] of modules) {
