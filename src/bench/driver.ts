@@ -29,13 +29,15 @@ export interface Driver {
 	close(): Promise<void>;
 }
 
-/** Posts that wait for a connection; beyond, the bench cannot keep up, and says so instead of growing. */
+/** Posts that wait for a connection; beyond, they fail, instead of growing without end. */
 const waitingMax = 100_000;
 const idleConnectionMs = 60_000;
 
 interface Post {
 	readonly n: number;
 	readonly intendedMs: number;
+	/** When `post` was called: until it is sent from then on, it is for a connection that it waits. */
+	readonly givenMs: number;
 	readonly measured: boolean;
 	readonly ended: ((accepted: boolean) => void) | undefined;
 }
@@ -112,8 +114,7 @@ export function createDriver(options: DriverOptions): Driver {
 		const send = (post: Post): void => {
 			current = post;
 			late = false;
-			const nowMs = performance.now();
-			meter.sent(nowMs - post.intendedMs);
+			meter.sent(performance.now() - post.givenMs);
 			timer = setTimeout(giveUp, timeoutMs);
 			const body = `{"correlationId":"${ids.at(post.n)}","amount":${(amounts(post.n) / 100).toFixed(2)}}`;
 			client.dispatch({ ...request, body }, handler);
@@ -131,12 +132,14 @@ export function createDriver(options: DriverOptions): Driver {
 			}
 		},
 		post(intendedMs, measured, ended) {
-			const post: Post = { n: outcomes.begin(), intendedMs, measured, ended };
+			const givenMs = performance.now();
+			const post: Post = { n: outcomes.begin(), intendedMs, givenMs, measured, ended };
+			meter.due(givenMs - intendedMs);
 			open++;
 			const send = free.shift();
 			if (send) send(post);
 			else if (waiting.length() < waitingMax) waiting.push(post);
-			else end(post, "refused", "bench too slow, not sent");
+			else end(post, "refused", "no connection free, not sent");
 		},
 		open: () => open,
 		async idle() {

@@ -22,13 +22,16 @@ export interface Counts {
 export interface Interval extends Counts {
 	/** Of what was accepted in this interval. */
 	readonly latency: Latency;
-	/** How much later than intended the bench sent, p99 ms: above some ms it is the bench that was too slow. */
+	/** How much later than intended the bench came to a post, p99 ms: above some ms it is the bench that was too slow. */
 	readonly lateMs: number | undefined;
 }
 
 export interface Meter {
+	/** A post's moment has come, or had come so long ago. */
+	due(lateMs: number): void;
+	/** It goes out, after it has waited so long for a free connection, because the server still had them all. */
+	sent(waitedMs: number): void;
 	/** `measured` is false in a warm-up: counted, but without its latency. */
-	sent(lateMs: number): void;
 	accepted(latencyMs: number, measured: boolean): void;
 	failed(kind: string): void;
 	/** A successful HTTP request beside the payments, such as an audit's: the public score counts these too. */
@@ -38,8 +41,10 @@ export interface Meter {
 	latency(): Latency;
 	/** Of all successful HTTP requests. */
 	httpLatency(): Latency;
-	/** How much later than intended the bench sent. */
+	/** How much later than intended the bench came to each post. */
 	lateness(): Latency;
+	/** How long posts waited for a free connection, which is a part of their latency. */
+	waiting(): Latency;
 	/** What happened since the last call. */
 	interval(): Interval;
 }
@@ -86,7 +91,8 @@ export function createLatencies(): { record(ms: number): void; read(): Latency; 
 }
 
 export function createMeter(): Meter {
-	const [whole, http, late, recent, recentLate] = Array.from({ length: 5 }, createLatencies) as [
+	const [whole, http, late, waited, recent, recentLate] = Array.from({ length: 6 }, createLatencies) as [
+		ReturnType<typeof createLatencies>,
 		ReturnType<typeof createLatencies>,
 		ReturnType<typeof createLatencies>,
 		ReturnType<typeof createLatencies>,
@@ -100,10 +106,13 @@ export function createMeter(): Meter {
 	const counts = (): Counts => ({ sent, accepted, failed: { ...failed } });
 
 	return {
-		sent(lateMs) {
-			sent++;
+		due(lateMs) {
 			late.record(lateMs);
 			recentLate.record(lateMs);
+		},
+		sent(waitedMs) {
+			sent++;
+			waited.record(waitedMs);
 		},
 		accepted(latencyMs, measured) {
 			accepted++;
@@ -120,6 +129,7 @@ export function createMeter(): Meter {
 		latency: whole.read,
 		httpLatency: http.read,
 		lateness: late.read,
+		waiting: waited.read,
 		interval() {
 			const now = counts();
 			const kinds = Object.entries(now.failed).map(([kind, n]) => [kind, n - (before.failed[kind] ?? 0)] as const);

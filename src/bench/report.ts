@@ -48,6 +48,7 @@ function rowsOf(result: RunResult): Row[] {
 		{ label: "failed", value: failed.length === 0 ? "0 requests" : failed.join(", ") },
 		{ label: "latency", value: tellLatency(latency) },
 		{ label: "sent later than meant", value: `p99 ${tellNumber(result.lateness.p99)} ms (the bench's own)` },
+		{ label: "of latency, waiting for a connection", value: `p99 ${tellNumber(result.waiting.p99)} ms` },
 		{ label: "charged at default", value: `${charged.default.count} payments, ${formatCents(charged.default.cents)}` },
 		{
 			label: "charged at fallback",

@@ -46,8 +46,10 @@ export interface RunResult {
 	readonly unclear: number;
 	readonly latency: Latency;
 	readonly httpLatency: Latency;
-	/** How much later than intended the bench sent. */
+	/** How much later than intended the bench came to each post. */
 	readonly lateness: Latency;
+	/** How long posts waited for a free connection, which is a part of their latency. */
+	readonly waiting: Latency;
 	readonly summaries: Latency;
 	readonly commits: readonly CommitLatency[];
 	readonly samples: readonly Sample[];
@@ -148,6 +150,7 @@ export async function run(target: Target, plan: RunPlan, out: Terminal, signal: 
 		latency: meter.latency(),
 		httpLatency,
 		lateness: meter.lateness(),
+		waiting: meter.waiting(),
 		summaries: beside.summaries,
 		commits: beside.commits,
 		samples: beside.samples,

@@ -203,7 +203,8 @@ test("windows to compare begin before they end, and some at the very moments tha
 test("a meter counts everything, and leaves a warm-up's latency out", () => {
 	const meter = createMeter();
 	expect(meter.latency()).toMatchObject({ count: 0, p50: undefined, p99: undefined, max: undefined });
-	for (let i = 0; i < 3; i++) meter.sent(0.1);
+	for (let i = 0; i < 3; i++) meter.due(0.1);
+	for (let i = 0; i < 3; i++) meter.sent(7);
 	meter.accepted(100, false);
 	meter.accepted(2, true);
 	meter.failed("time-out");
@@ -211,7 +212,9 @@ test("a meter counts everything, and leaves a warm-up's latency out", () => {
 	expect(meter.counts()).toEqual({ sent: 3, accepted: 2, failed: { "time-out": 1 } });
 	expect(meter.latency()).toMatchObject({ count: 1, p50: 2, max: 2 });
 	expect(meter.httpLatency()).toMatchObject({ count: 2, max: 4 });
-	expect(meter.interval()).toMatchObject({ sent: 3, accepted: 2, failed: { "time-out": 1 } });
+	expect(meter.lateness()).toMatchObject({ count: 3, max: 0.1 });
+	expect(meter.waiting()).toMatchObject({ count: 3, max: 7 });
+	expect(meter.interval()).toMatchObject({ sent: 3, accepted: 2, failed: { "time-out": 1 }, lateMs: 0.1 });
 	meter.failed("time-out");
 	expect(meter.interval()).toMatchObject({ sent: 0, accepted: 0, failed: { "time-out": 1 }, latency: { count: 0 } });
 });
