@@ -155,7 +155,7 @@ const table = {
 		integer(0, 600_000),
 		5_000,
 		"ms",
-		"how long a consumer may take to come back, after a restart of the cache or the end of its stream, before it loses what it was charging",
+		"how long a consumer may take to come back, after a restart of the cache or the end of its stream (then half of LEASE_MS at least), before it loses what it was charging",
 	),
 	inFlightMax: setting(
 		"IN_FLIGHT_MAX",
