@@ -5,8 +5,9 @@
 // that there may be some, when a lease has ended, when a pursuit falls due, and at every tick.
 import { Code, ConnectError } from "@connectrpc/connect";
 import type { Clock } from "../clock.ts";
+import { type Processor, processors } from "../payment/payment.ts";
 import type { Holdings } from "./holdings.ts";
-import type { Job, LeaseKey, LeaseKind } from "./store/store.ts";
+import type { Job, Lane, LeaseKey } from "./store/store.ts";
 
 /** Jobs in one message: a few tens of KiB. */
 export const messageMax = 256;
@@ -22,10 +23,18 @@ export const messageGapMs = 25;
 /** The shortest wait for a pursuit, ms, so that one that is due but cannot be leased does not spin the process. */
 const dueMinMs = 5;
 
+/** Of a session's credit for pursuits, this part at most is for those of one processor: a dead one's hold up nobody else's. */
+const oneProcessorsPart = 2 / 3;
+
+/** The most jobs outstanding: payments without a pin, and payments in doubt or parked. */
+export interface Credit {
+	readonly fresh: number;
+	readonly pursuit: number;
+}
+
 export interface SessionRequest {
 	readonly session: string;
-	/** The most jobs outstanding, by kind. */
-	readonly credit: Readonly<Record<LeaseKind, number>>;
+	readonly credit: Credit;
 	/** Of the credit for fresh ones, the most for payments that had an attempt before. */
 	readonly retriesMax: number;
 	readonly held: readonly LeaseKey[];
@@ -47,7 +56,7 @@ export interface Dispatcher {
 
 interface Stream {
 	readonly session: string;
-	readonly credit: Readonly<Record<LeaseKind, number>>;
+	readonly credit: Credit;
 	readonly retriesMax: number;
 	/** Hands jobs to the consumer that waits for the next message. */
 	deliver?: ((jobs: readonly Job[]) => void) | undefined;
@@ -105,15 +114,12 @@ export function createDispatcher(
 
 	async function deal(atTick: boolean): Promise<void> {
 		const hands = new Map<Stream, Job[]>();
-		const dueMs = store.nextDueMs();
-		if (atTick || (dueMs !== undefined && dueMs <= 0)) {
-			await dealKind("pursuit", hands);
-			await dealFresh(hands);
-			armDue(store.nextDueMs());
-		} else {
-			armDue(dueMs);
-			await dealFresh(hands);
+		for (const processor of processors) {
+			const dueMs = store.nextDueMs(processor);
+			if (atTick || (dueMs !== undefined && dueMs <= 0)) await dealLane(processor, hands);
 		}
+		await dealFresh(hands);
+		for (const processor of processors) armDue(processor);
 		for (const [stream, jobs] of hands) {
 			if (stream.deliver) stream.deliver(jobs);
 			else void giveBack(jobs).catch(onError);
@@ -123,7 +129,7 @@ export function createDispatcher(
 	async function dealFresh(hands: Map<Stream, Job[]>): Promise<void> {
 		const leftMs = nextMessageAtMs - clock.monotonic();
 		if (leftMs > 0) wakeIn(leftMs);
-		else if (await dealKind("fresh", hands)) nextMessageAtMs = clock.monotonic() + gapMs;
+		else if (await dealLane("fresh", hands)) nextMessageAtMs = clock.monotonic() + gapMs;
 	}
 
 	/** An empty message on each stream that had none since the last tick. */
@@ -132,8 +138,8 @@ export function createDispatcher(
 		for (const stream of streams.values()) stream.active = false;
 	}
 
-	/** Slice by slice to those in line, until there is no more of this kind or nobody has room. Were there any? */
-	async function dealKind(kind: LeaseKind, hands: Map<Stream, Job[]>): Promise<boolean> {
+	/** Slice by slice to those in line, until the lane is empty or nobody has room. Was there any? */
+	async function dealLane(lane: Lane, hands: Map<Stream, Job[]>): Promise<boolean> {
 		let dealt = false;
 		let line = [...waiting];
 		while (line.length > 0) {
@@ -141,10 +147,10 @@ export function createDispatcher(
 			for (const stream of line) {
 				const hand = hands.get(stream) ?? [];
 				const turnMax = line.length > 1 ? sliceMax : messageMax;
-				const max = Math.min(room(stream, kind), messageMax - hand.length, turnMax);
+				const max = Math.min(room(stream, lane), messageMax - hand.length, turnMax);
 				if (max <= 0 || !waiting.has(stream)) continue;
 				const retriesMax = Math.max(0, stream.retriesMax - holdings.retries(stream.session));
-				const jobs = await store.lease(stream.session, kind, max, retriesMax);
+				const jobs = await store.lease(stream.session, lane, max, retriesMax);
 				// The next one may have room for what this one has not.
 				if (jobs.length === 0 && retriesMax >= max) return dealt;
 				if (jobs.length === 0) continue;
@@ -157,13 +163,17 @@ export function createDispatcher(
 		return dealt;
 	}
 
-	function room(stream: Stream, kind: LeaseKind): number {
-		return stream.credit[kind] - holdings.outstanding(stream.session, kind);
+	function room({ session, credit }: Stream, lane: Lane): number {
+		const held = (one: Lane) => holdings.outstanding(session, one);
+		if (lane === "fresh") return credit.fresh - held(lane);
+		const ofOneMax = Math.ceil(credit.pursuit * oneProcessorsPart);
+		return Math.min(credit.pursuit - held("default") - held("fallback"), ofOneMax - held(lane));
 	}
 
 	/** Without credit for it there is nothing to wait for; the end of a lease wakes by itself. */
-	function armDue(dueMs: number | undefined): void {
-		if (dueMs === undefined || ![...waiting].some((stream) => room(stream, "pursuit") > 0)) return;
+	function armDue(processor: Processor): void {
+		const dueMs = store.nextDueMs(processor);
+		if (dueMs === undefined || ![...waiting].some((stream) => room(stream, processor) > 0)) return;
 		wakeIn(Math.max(dueMs, dueMinMs));
 	}
 

@@ -5,14 +5,14 @@
 // leased anew; with a new epoch; and when it has run out. The last covers every end that was not seen here. A count may
 // lag behind the store's, but only ever too high: nobody gets more than their credit because of it.
 import type { Clock } from "../clock.ts";
-import type { Job, LeaseKey, LeaseKind, Store } from "./store/store.ts";
+import type { Job, Lane, LeaseKey, Store } from "./store/store.ts";
 
 interface Holding {
 	readonly id: string;
 	readonly token: number;
 	readonly epoch: number;
 	session: string;
-	kind: LeaseKind;
+	lane: Lane;
 	/** Fresh, and had an attempt before this lease. */
 	retry: boolean;
 	/** An attempt was committed under this lease. */
@@ -24,7 +24,7 @@ interface Holding {
 export interface Holdings {
 	/** The store, watched. Its `subscribe` also wakes when a lease has ended, which may have freed credit. */
 	readonly store: Store;
-	outstanding(session: string, kind: LeaseKind): number;
+	outstanding(session: string, lane: Lane): number;
 	/** Of the fresh ones, those that had an attempt before. */
 	retries(session: string): number;
 	/** Leases of a session without an attempt whose tokens are not among `held`. */
@@ -34,17 +34,17 @@ export interface Holdings {
 export function createHoldings(store: Store, clock: Clock, leaseMs: number): Holdings {
 	const byToken = new Map<number, Holding>();
 	const byId = new Map<string, Holding>();
-	const counts = new Map<string, Record<LeaseKind | "retries", number>>();
+	const counts = new Map<string, Record<Lane | "retries", number>>();
 	const wakes = new Set<() => void>();
 	let epoch = 0;
 
 	const leaseEndMs = () => clock.monotonic() + leaseMs;
 
 	function count(holding: Holding, by: 1 | -1): void {
-		const ofSession = counts.get(holding.session) ?? { fresh: 0, pursuit: 0, retries: 0 };
-		ofSession[holding.kind] += by;
+		const ofSession = counts.get(holding.session) ?? { fresh: 0, default: 0, fallback: 0, retries: 0 };
+		ofSession[holding.lane] += by;
 		if (holding.retry) ofSession.retries += by;
-		if (ofSession.fresh + ofSession.pursuit === 0) counts.delete(holding.session);
+		if (ofSession.fresh + ofSession.default + ofSession.fallback === 0) counts.delete(holding.session);
 		else counts.set(holding.session, ofSession);
 	}
 
@@ -90,17 +90,18 @@ export function createHoldings(store: Store, clock: Clock, leaseMs: number): Hol
 		endAll(holdings.filter((holding) => gone.has(holding.token)));
 	}
 
-	/** After a restart of the cache, a lease that is taken up again comes without its kind: the payment tells. */
+	/** After a restart of the cache, a lease that is taken up again comes without its lane: the payment tells. */
 	async function adopt(session: string, { id, token }: LeaseKey): Promise<void> {
 		const endsAtMs = leaseEndMs();
-		const holding: Holding = { id, token, epoch, session, kind: "fresh", retry: false, pinned: true, endsAtMs };
+		const holding: Holding = { id, token, epoch, session, lane: "fresh", retry: false, pinned: true, endsAtMs };
 		begin(holding);
 		const payment = await store.payment(id);
 		if (!payment || byToken.get(token) !== holding) return;
 		count(holding, -1);
-		holding.kind = payment.state === "in_doubt" || payment.state === "parked" ? "pursuit" : "fresh";
+		const pursued = payment.state === "in_doubt" || payment.state === "parked";
+		holding.lane = (pursued && payment.pin?.processor) || "fresh";
 		holding.pinned = payment.openAttempt === token;
-		holding.retry = holding.kind === "fresh" && payment.attempts > (holding.pinned ? 1 : 0);
+		holding.retry = holding.lane === "fresh" && payment.attempts > (holding.pinned ? 1 : 0);
 		count(holding, 1);
 	}
 
@@ -112,16 +113,16 @@ export function createHoldings(store: Store, clock: Clock, leaseMs: number): Hol
 
 	const watched: Store = {
 		...store,
-		async lease(session, kind, max, retriesMax): Promise<Job[]> {
-			const jobs = await store.lease(session, kind, max, retriesMax);
+		async lease(session, lane, max, retriesMax): Promise<Job[]> {
+			const jobs = await store.lease(session, lane, max, retriesMax);
 			if (jobs.length === 0) return jobs;
 			const endsAtMs = leaseEndMs();
 			for (const job of jobs) {
 				seeEpoch(job.epoch);
 				if (job.epoch < epoch) continue;
 				const { id, token, attempts } = job;
-				const retry = kind === "fresh" && attempts > 0;
-				begin({ id, token, epoch: job.epoch, session, kind, retry, pinned: false, endsAtMs });
+				const retry = lane === "fresh" && attempts > 0;
+				begin({ id, token, epoch: job.epoch, session, lane, retry, pinned: false, endsAtMs });
 			}
 			// A purge that overtook the answer has ended these leases.
 			return jobs[0]!.epoch < epoch ? jobs.filter((job) => job.epoch === epoch) : jobs;
@@ -206,7 +207,7 @@ export function createHoldings(store: Store, clock: Clock, leaseMs: number): Hol
 
 	return {
 		store: watched,
-		outstanding: (session, kind) => counts.get(session)?.[kind] ?? 0,
+		outstanding: (session, lane) => counts.get(session)?.[lane] ?? 0,
 		retries: (session) => counts.get(session)?.retries ?? 0,
 		unknownTo(session, held) {
 			const named = new Set(held.map(({ token }) => token));

@@ -11,6 +11,7 @@ import {
 	type ReleaseOutcome,
 	type ReleaseRequest,
 } from "../gen/payrelay/v1/queue_service_pb.ts";
+import { processors } from "../payment/payment.ts";
 import { enqueueBatches, pinBatches, releaseBatches } from "../rpc/batch-methods.ts";
 import { serveBatches } from "../rpc/batch-server.ts";
 import { enqueueWords, releaseWords } from "../rpc/words.ts";
@@ -73,7 +74,7 @@ export function createQueueService(options: QueueOptions): ServiceImpl<typeof Qu
 		async dequeue({ sessionId }) {
 			// Pursuits first: they have paused already, and there are few of them.
 			let job: Job | undefined;
-			for (const kind of ["pursuit", "fresh"] as const) job ??= (await store.lease(sessionId, kind, 1))[0];
+			for (const lane of [...processors, "fresh"] as const) job ??= (await store.lease(sessionId, lane, 1))[0];
 			return { leaseMs, ...(job && { job: jobToProto(job) }) };
 		},
 

@@ -242,7 +242,20 @@ describe("pursuits", () => {
 		expect(consumer.jobs).toHaveLength(2);
 		expect(consumer.jobs[1]).toMatchObject({ id: doubtful!.id, attempts: 1, pin: { processor: "default" } });
 		expect(lab.holdings.outstanding("a", "fresh")).toBe(1);
-		expect(lab.holdings.outstanding("a", "pursuit")).toBe(1);
+		expect(lab.holdings.outstanding("a", "default")).toBe(1);
+	});
+
+	test("those of one processor take no more than two thirds of the credit, so that the other's come", async () => {
+		const lab = createLab();
+		await lab.post(9);
+		const consumer = lab.connect("a", { fresh: 9, pursuit: 6 });
+		await lab.clock.settle();
+		const doubtful = consumer.jobs.splice(0);
+		await lab.outcome(lab.store.pin(doubtful.map((job, n) => pinned(job, n < 8 ? "default" : "fallback"))));
+		await lab.outcome(lab.store.release(doubtful.map((job) => released(job, "unknown"))));
+		await lab.clock.advance(storeSettings.doubt.pauseMinMs);
+		const processorsOf = consumer.jobs.map(({ pin }) => pin?.processor).sort();
+		expect(processorsOf).toEqual(["default", "default", "default", "default", "fallback"]);
 	});
 
 	test("without pursuit credit no timer runs for them", async () => {
@@ -335,7 +348,7 @@ describe("reconnecting", () => {
 		const held = [kept!, pursuit].map(({ id, token }) => ({ id, token }));
 		expect(await anew.store.reclaim("a", held)).toEqual([]);
 		expect(anew.outstanding("a", "fresh")).toBe(1);
-		expect(anew.outstanding("a", "pursuit")).toBe(1);
+		expect(anew.outstanding("a", "default")).toBe(1);
 	});
 
 	test("a second stream of a session takes the place of the first", async () => {

@@ -7,7 +7,7 @@ import { createMemoryRows } from "../../src/cache/store/memory-rows.ts";
 import type { Marks, Row, Rows } from "../../src/cache/store/rows.ts";
 import type { EventType } from "../../src/payment/event.ts";
 import type { Payment } from "../../src/payment/life.ts";
-import type { Processor } from "../../src/payment/payment.ts";
+import { type Processor, processors } from "../../src/payment/payment.ts";
 import type { Weather } from "./weather.ts";
 import type { Process, World } from "./world.ts";
 
@@ -169,7 +169,11 @@ export function createDisk(world: World, { disk: faults, settings }: Weather, mu
 			},
 			forgetEvents: (upTo) => apply((rows) => rows.forgetEvents(upTo)),
 			forgetAll() {
-				const all = [...memory.open(0, Number.MAX_SAFE_INTEGER, 1e9), ...memory.due(Number.MAX_SAFE_INTEGER, 1e9)];
+				const aside = processors.flatMap((processor) => memory.dueLast(processor, 1e9));
+				const all = [
+					...memory.open(0, Number.MAX_SAFE_INTEGER, 1e9),
+					...aside.flatMap(({ id }) => memory.get(id) ?? []),
+				];
 				const unfinished = new Set(all.map((row) => row.payment.id));
 				for (const id of acceptances.keys()) {
 					const state = memory.get(id)?.payment.state;

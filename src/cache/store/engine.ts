@@ -8,14 +8,15 @@ import type { Payment, Resolution } from "../../payment/life.ts";
 import * as life from "../../payment/life.ts";
 import { type Processor, processors } from "../../payment/payment.ts";
 import { createLeases, type Lease } from "./leases.ts";
+import { createPursuits } from "./pursuits.ts";
 import { epochMarks, type Row, type Rows } from "./rows.ts";
 import type {
 	EnqueueOutcome,
 	Figures,
 	Health,
 	Job,
+	Lane,
 	LeaseKey,
-	LeaseKind,
 	NewPayment,
 	PinOutcome,
 	PinRequest,
@@ -55,6 +56,8 @@ export function createEngine(
 ) {
 	const marks = rows.marks;
 	const leases = createLeases(marks.boot);
+	const { pauseMaxMs, parkedPauseMs } = settings.doubt;
+	const pursuits = createPursuits(rows, leases, clock, Math.max(pauseMaxMs, parkedPauseMs));
 	/** Rows that were leased and came back unpinned: they go out again first. At most `returnedMax`, and what was leased. */
 	let returned: Row[] = [];
 	/** Tokens of the attempts that are open, and how many of them there are by processor. */
@@ -106,6 +109,7 @@ export function createEngine(
 
 	function change(row: Row, payment: Payment): Row {
 		if (payment === row.payment) return row;
+		if (payment.dueAtMs !== row.payment.dueAtMs) pursuits.changed();
 		count(row.payment, -1);
 		count(payment, 1);
 		if (payment.openAttempt !== row.payment.openAttempt) {
@@ -147,7 +151,7 @@ export function createEngine(
 				const { openAttempt, id, state } = row.payment;
 				if (state === "in_flight") {
 					countAttempt(row.payment, 1);
-					leases.restore({ token: openAttempt, id, seq: row.seq, kind: "fresh", session: "", expiresAtMs });
+					leases.restore({ token: openAttempt, id, seq: row.seq, lane: "fresh", session: "", expiresAtMs });
 				} else returned.push(row);
 			}
 			if (found.length < scanMax) break;
@@ -197,12 +201,6 @@ export function createEngine(
 		return found;
 	}
 
-	function nextPursuits(dueByMs: number, max: number): Row[] {
-		if (marks.inDoubt + marks.parked === 0) return [];
-		const found = rows.due(dueByMs, max + leases.pursuitSize());
-		return found.filter((row) => !leases.ofId(row.payment.id)).slice(0, max);
-	}
-
 	/**
 	 * Payments in doubt at a processor that charges again are asked for soon, not all at once. Where they are more than
 	 * `hastenMax`, those whose pauses have grown the most; the rest come when they are due.
@@ -210,15 +208,6 @@ export function createEngine(
 	function hasten(processor: Processor): void {
 		for (const row of rows.inDoubt(processor, hastenMax))
 			if (!leases.ofId(row.payment.id)) change(row, life.hasten(row.payment, clock.now() + random() * hastenSpreadMs));
-	}
-
-	/** A pause that is longer than any ever given out shows that the wall clock went back: then all are due. */
-	function dueByMs(): number {
-		const { pauseMaxMs, parkedPauseMs } = settings.doubt;
-		const nowMs = clock.now();
-		if (marks.inDoubt + marks.parked === 0) return nowMs;
-		const late = (rows.nextDueAtMs() ?? 0) > nowMs + Math.max(pauseMaxMs, parkedPauseMs);
-		return late ? Number.MAX_SAFE_INTEGER : nowMs;
 	}
 
 	return {
@@ -235,19 +224,20 @@ export function createEngine(
 				? life.acceptInDoubt(id, amountCents, processor, clock.now())
 				: life.accept(id, amountCents, nowUs());
 			rows.insert(payment);
+			if (processor) pursuits.changed();
 			count(payment, 1);
 			marks.accepted++;
 			if (settings.events) announce(undefined, payment);
 			return "accepted";
 		},
 
-		lease(session: string, kind: LeaseKind, max: number, retriesMax = max): Job[] {
+		lease(session: string, lane: Lane, max: number, retriesMax = max): Job[] {
 			if (purging || max <= 0) return [];
-			const found = kind === "fresh" ? nextFresh(max, retriesMax) : nextPursuits(dueByMs(), max);
+			const found = lane === "fresh" ? nextFresh(max, retriesMax) : pursuits.next(lane, max);
 			const expiresAtMs = leaseEnd();
 			return found.map((row) => {
 				const { id, amountCents, pin, attempts } = row.payment;
-				const { token } = leases.grant(session, { id, seq: row.seq }, kind, expiresAtMs);
+				const { token } = leases.grant(session, { id, seq: row.seq }, lane, expiresAtMs);
 				return { id, amountCents, token, epoch: marks.epoch, attempts, ...(pin && { pin }) };
 			});
 		},
@@ -284,7 +274,7 @@ export function createEngine(
 					continue;
 				}
 				returned.splice(at, 1);
-				leases.restore({ token, id, seq: row.seq, kind: "fresh", session, expiresAtMs });
+				leases.restore({ token, id, seq: row.seq, lane: "fresh", session, expiresAtMs });
 			}
 			return lost;
 		},
@@ -393,6 +383,7 @@ export function createEngine(
 		purge(): PurgeResult {
 			const { forgotten, keptInDoubt } = rows.forgetAll();
 			leases.clear();
+			pursuits.changed();
 			returned = [];
 			openAttempts.clear();
 			for (const processor of processors) inFlight[processor] = 0;
@@ -401,10 +392,7 @@ export function createEngine(
 			return { epoch: marks.epoch, forgotten, keptInDoubt };
 		},
 
-		nextDueMs(): number | undefined {
-			const next = nextPursuits(Number.MAX_SAFE_INTEGER, 1)[0]?.payment.dueAtMs;
-			return next === undefined ? undefined : Math.max(0, next - clock.now());
-		},
+		nextDueMs: pursuits.nextDueMs,
 
 		claimPoll(processor: Processor): { granted: boolean; nextMs: number } {
 			const waitMs = nextPollMs[processor] - clock.monotonic();

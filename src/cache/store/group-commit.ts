@@ -135,7 +135,7 @@ export function createStore(rows: Rows, settings: StoreSettings, options: StoreO
 
 	return {
 		enqueue: (payments) => change((engine) => payments.map(engine.enqueue), true),
-		lease: (session, kind, max, retriesMax) => read(() => engine.lease(session, kind, max, retriesMax)),
+		lease: (session, lane, max, retriesMax) => read(() => engine.lease(session, lane, max, retriesMax)),
 		renew: (session, tokens) => read(() => engine.renew(session, tokens)),
 		reclaim: (session, held) => read(() => engine.reclaim(session, held)),
 		pin: (requests) => change((engine) => requests.map(engine.pin), false),
@@ -170,7 +170,7 @@ export function createStore(rows: Rows, settings: StoreSettings, options: StoreO
 			outboxWatchers.add(grew);
 			return () => outboxWatchers.delete(grew);
 		},
-		nextDueMs: () => engine.nextDueMs(),
+		nextDueMs: (processor) => engine.nextDueMs(processor),
 		async close() {
 			for (start(); committing; start()) await committing;
 			if (!failure) {

@@ -1,11 +1,11 @@
 // Leases: who works on which payment, until when. In memory; a restart ends them, but for those that are taken up again.
-import type { LeaseKind } from "./store.ts";
+import type { Lane } from "./store.ts";
 
 export interface Lease {
 	readonly token: number;
 	readonly id: string;
 	readonly seq: number;
-	readonly kind: LeaseKind;
+	readonly lane: Lane;
 	/** Empty after a restart, until its consumer takes the lease up again. */
 	session: string;
 	/** On the monotonic clock, ms: a jump of the wall clock neither ends nor prolongs a lease. */
@@ -20,9 +20,11 @@ export interface Leases {
 	readonly size: number;
 	freshSize(): number;
 	pursuitSize(): number;
+	/** Another number after each change of those. */
+	pursuitTurn(): number;
 	/** The lowest token that this start can issue: a lower one is of an earlier start. */
 	readonly firstToken: number;
-	grant(session: string, row: { id: string; seq: number }, kind: LeaseKind, expiresAtMs: number): Lease;
+	grant(session: string, row: { id: string; seq: number }, lane: Lane, expiresAtMs: number): Lease;
 	/** Takes up a lease under the token that it had before a restart. */
 	restore(lease: Lease): void;
 	ofToken(token: number): Lease | undefined;
@@ -40,12 +42,18 @@ export function createLeases(boot: number): Leases {
 	if (boot > bootMax) throw new Error(`this store was opened ${boot} times; tokens are used up after ${bootMax}`);
 	let issued = 0;
 	let pursuits = 0;
+	let pursuitTurn = 0;
 	const byToken = new Map<number, Lease>();
 	const byId = new Map<string, Lease>();
+	const count = ({ lane }: Lease, by: 1 | -1) => {
+		if (lane === "fresh") return;
+		pursuits += by;
+		pursuitTurn++;
+	};
 	const add = (lease: Lease) => {
 		byToken.set(lease.token, lease);
 		byId.set(lease.id, lease);
-		if (lease.kind === "pursuit") pursuits++;
+		count(lease, 1);
 		return lease;
 	};
 	return {
@@ -55,10 +63,11 @@ export function createLeases(boot: number): Leases {
 		firstToken: boot * tokensPerBoot,
 		freshSize: () => byToken.size - pursuits,
 		pursuitSize: () => pursuits,
-		grant(session, row, kind, expiresAtMs) {
+		pursuitTurn: () => pursuitTurn,
+		grant(session, row, lane, expiresAtMs) {
 			if (++issued >= tokensPerBoot) throw new Error("the tokens of this start are used up");
 			const token = boot * tokensPerBoot + issued;
-			return add({ token, id: row.id, seq: row.seq, kind, session, expiresAtMs });
+			return add({ token, id: row.id, seq: row.seq, lane, session, expiresAtMs });
 		},
 		restore: add,
 		ofToken: (token) => byToken.get(token),
@@ -66,7 +75,7 @@ export function createLeases(boot: number): Leases {
 		end(lease) {
 			if (!byToken.delete(lease.token)) return;
 			byId.delete(lease.id);
-			if (lease.kind === "pursuit") pursuits--;
+			count(lease, -1);
 		},
 		expired(nowMs) {
 			const found: Lease[] = [];
@@ -82,10 +91,11 @@ export function createLeases(boot: number): Leases {
 			byToken.clear();
 			byId.clear();
 			pursuits = 0;
+			pursuitTurn++;
 		},
 		lowestSeq() {
 			let lowest = Number.POSITIVE_INFINITY;
-			for (const lease of byToken.values()) if (lease.kind === "fresh" && lease.seq < lowest) lowest = lease.seq;
+			for (const lease of byToken.values()) if (lease.lane === "fresh" && lease.seq < lowest) lowest = lease.seq;
 			return lowest;
 		},
 	};

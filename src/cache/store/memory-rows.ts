@@ -2,7 +2,7 @@
 import { randomUUID } from "node:crypto";
 import type { PaymentEvent } from "../../payment/event.ts";
 import type { Processor } from "../../payment/payment.ts";
-import { epochMarks, type Marks, type Row, type Rows } from "./rows.ts";
+import { type Due, epochMarks, type Marks, type Row, type Rows } from "./rows.ts";
 import type { Health, Window } from "./store.ts";
 
 /** An empty medium. `commit` and `sync` do nothing, as there is no disk. */
@@ -31,6 +31,10 @@ export function createMemoryRows(): Rows {
 	const ofSeq = (seq: number): Row => bySeq.get(seq) as Row;
 	const dueRows = () =>
 		[...due].map(ofSeq).sort((a, b) => (a.payment.dueAtMs ?? 0) - (b.payment.dueAtMs ?? 0) || a.seq - b.seq);
+	const dueAt = (processor: Processor): Due[] =>
+		dueRows()
+			.filter(({ payment }) => payment.pin?.processor === processor)
+			.map(({ payment: { id, dueAtMs = 0 } }) => ({ id, dueAtMs }));
 
 	return {
 		storeId: randomUUID().replaceAll("-", ""),
@@ -58,16 +62,16 @@ export function createMemoryRows(): Rows {
 			}
 			return found;
 		},
-		due: (nowMs, max) =>
-			dueRows()
-				.filter((row) => (row.payment.dueAtMs ?? 0) <= nowMs)
+		due: (processor, nowMs, max) =>
+			dueAt(processor)
+				.filter(({ dueAtMs }) => dueAtMs <= nowMs)
 				.slice(0, max),
+		dueLast: (processor, max) => dueAt(processor).reverse().slice(0, max),
 		inDoubt: (processor, max) =>
 			dueRows()
 				.filter(({ payment }) => payment.state === "in_doubt" && payment.pin?.processor === processor)
 				.reverse()
 				.slice(0, max),
-		nextDueAtMs: () => dueRows()[0]?.payment.dueAtMs,
 		book(charge) {
 			const totals = ledger[charge.processor].get(charge.requestedAtUs) ?? { count: 0n, cents: 0n };
 			totals.count++;

@@ -13,6 +13,12 @@ export interface Row {
 	readonly payment: Payment;
 }
 
+/** When a payment in doubt or parked is due, on the wall clock. */
+export interface Due {
+	readonly id: string;
+	readonly dueAtMs: number;
+}
+
 /** Counters and marks that are written with every commit. */
 export interface Marks {
 	epoch: number;
@@ -72,12 +78,12 @@ export interface Rows {
 	get(id: string): Row | undefined;
 	/** Rows `accepted` or `in_flight` with `after < seq <= upTo`, by seq. */
 	open(after: number, upTo: number, max: number): Row[];
-	/** Rows in doubt or parked with `dueAtMs <= nowMs`, the longest due first. */
-	due(nowMs: number, max: number): Row[];
+	/** Those in doubt or parked at the processor with `dueAtMs <= nowMs`, the longest due first. */
+	due(processor: Processor, nowMs: number, max: number): Due[];
+	/** Those in doubt or parked at the processor, the one due last first. */
+	dueLast(processor: Processor, max: number): Due[];
 	/** Rows in doubt at the processor, none that is parked, the one due last first. */
 	inDoubt(processor: Processor, max: number): Row[];
-	/** The earliest `dueAtMs` of all. */
-	nextDueAtMs(): number | undefined;
 	/** Adds a charge to the ledger's totals. */
 	book(charge: Charge): void;
 	summary(window: Window): Summary;

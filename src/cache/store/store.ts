@@ -23,8 +23,8 @@ export interface Job {
 	readonly attempts: number;
 }
 
-/** `fresh`: payments without a pin, oldest first. `pursuit`: payments in doubt or parked that are due. */
-export type LeaseKind = "fresh" | "pursuit";
+/** `fresh`: payments without a pin, oldest first. A processor: payments in doubt or parked there that are due. */
+export type Lane = "fresh" | Processor;
 
 export interface LeaseKey {
 	readonly id: string;
@@ -123,7 +123,7 @@ export interface Store {
 	 * Leases up to `max` jobs to a session, of fresh ones up to `retriesMax` (default: all) that had an attempt before.
 	 * The lease itself need not be on disk.
 	 */
-	lease(session: string, kind: LeaseKind, max: number, retriesMax?: number): Promise<Job[]>;
+	lease(session: string, lane: Lane, max: number, retriesMax?: number): Promise<Job[]>;
 	/** Prolongs leases; resolves to the tokens that the session no longer holds. */
 	renew(session: string, tokens: readonly number[]): Promise<number[]>;
 	/** After a cut or a restart: takes up again what a session held; resolves to the tokens that are lost. */
@@ -164,8 +164,8 @@ export interface Store {
 	forgetOutbox(upToSeq: number): Promise<void>;
 	/** Calls `grew` whenever events came into the outbox that can be read; returns how to stop that. */
 	watchOutbox(grew: () => void): () => void;
-	/** ms until the next pursuit is due; undefined when none waits. */
-	nextDueMs(): number | undefined;
+	/** ms until the next payment in doubt or parked at the processor is due; undefined when none waits. */
+	nextDueMs(processor: Processor): number | undefined;
 	/** Ends every lease that `session` holds, as if it had run out: its consumer is gone for good. */
 	endSession(session: string): Promise<void>;
 	/** Commits what was asked before, then closes. */

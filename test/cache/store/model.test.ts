@@ -5,7 +5,7 @@ import { createStore } from "../../../src/cache/store/group-commit.ts";
 import type { Job, Store } from "../../../src/cache/store/store.ts";
 import type { Clock } from "../../../src/clock.ts";
 import type { AttemptResult, Charge, Resolution } from "../../../src/payment/life.ts";
-import type { Processor } from "../../../src/payment/payment.ts";
+import { type Processor, processors } from "../../../src/payment/payment.ts";
 import { createFakeClock } from "../../fake-clock.ts";
 import { isLong } from "../../system/conditions.ts";
 import { memoryMedium, sqliteMedium, storeOptions } from "./media.ts";
@@ -53,9 +53,9 @@ const anyAsk = fc.oneof(
 		arbitrary: named(
 			"lease",
 			fc
-				.tuple(anySession, fc.constantFrom("fresh" as const, "pursuit" as const), fc.integer({ min: 1, max: 3 }))
-				.map(([session, kind, max]) => {
-					return () => (store) => store.lease(session, kind, max);
+				.tuple(anySession, fc.constantFrom("fresh" as const, ...processors), fc.integer({ min: 1, max: 3 }))
+				.map(([session, lane, max]) => {
+					return () => (store) => store.lease(session, lane, max);
 				}),
 		),
 	},
@@ -241,7 +241,7 @@ async function look(store: Store, clock: Clock & { now(): number }) {
 		health: (await store.health()).toSorted((a, b) => (a.processor < b.processor ? -1 : 1)),
 		figures: await store.figures(),
 		outbox: [await store.readOutbox(0, 3), await store.readOutbox(2, 1_000)],
-		nextDueMs: store.nextDueMs(),
+		nextDueMs: processors.map(store.nextDueMs),
 		nowMs: clock.now(),
 	};
 }

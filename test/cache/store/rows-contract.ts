@@ -1,7 +1,7 @@
 // What the engine relies on in any medium that keeps its rows.
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import type { Row, Rows } from "../../../src/cache/store/rows.ts";
+import type { Due, Row, Rows } from "../../../src/cache/store/rows.ts";
 import type { Window } from "../../../src/cache/store/store.ts";
 import { eventTypes } from "../../../src/payment/event.ts";
 import * as life from "../../../src/payment/life.ts";
@@ -49,8 +49,11 @@ export function testRows(name: string, createMedium: () => Medium): void {
 					expect(rows.open(0, everything, 100)).toEqual(open);
 					const due = last.filter(({ payment }) => payment.dueAtMs !== undefined);
 					due.sort((a, b) => a.payment.dueAtMs! - b.payment.dueAtMs!);
-					expect(rows.due(everything, 100).map(dueAt)).toEqual(due.map(dueAt));
-					expect(rows.nextDueAtMs()).toBe(due[0]?.payment.dueAtMs);
+					for (const processor of processors) {
+						const there = due.filter(({ payment }) => payment.pin?.processor === processor).map(dueAt);
+						expect(rows.due(processor, everything, 100).map(({ dueAtMs }) => dueAtMs)).toEqual(there);
+						expect(rows.dueLast(processor, 100).map(({ dueAtMs }) => dueAtMs)).toEqual(there.reverse());
+					}
 					expect(rows.parked(0, 100)).toEqual(last.filter(({ payment }) => payment.state === "parked"));
 				}),
 				{ numRuns: 25 },
@@ -81,10 +84,12 @@ export function testRows(name: string, createMedium: () => Medium): void {
 				}
 				rows.insert(life.accept(idOf(99), 5n, startUs));
 			});
-			const due = (ms: number, max: number) => rows.due(startUs / 1000 + ms, max).map((row) => dueAt[row.seq - 1]);
+			const places = (found: readonly Due[]) => found.map(({ id }) => dueAt[rows.get(id)!.seq - 1]);
+			const due = (ms: number, max: number) => places(rows.due("default", startUs / 1000 + ms, max));
 			expect(due(30, 10)).toEqual([10, 20]);
 			expect(due(100, 3)).toEqual([10, 20, 30]);
-			expect(rows.nextDueAtMs()).toBe(startUs / 1000 + 10.5);
+			expect(places(rows.dueLast("default", 2))).toEqual([50, 40]);
+			expect([...rows.due("fallback", everything, 9), ...rows.dueLast("fallback", 9)]).toEqual([]);
 		});
 
 		test("payments in doubt at one processor come the one due last first; those elsewhere or parked are not among them", async () => {
@@ -177,8 +182,8 @@ export function testRows(name: string, createMedium: () => Medium): void {
 			for (let n = 1; n <= 6; n++) expect(rows.get(idOf(n))).toBeUndefined();
 			const kept = [1, 2, 3, 4, 5, 6].map((n) => rows.forgotten(idOf(n)));
 			expect(kept).toEqual([undefined, undefined, "fallback", "default", "fallback", "default"]);
-			expect([rows.open(0, everything, 9), rows.due(everything, 9), rows.parked(0, 9)]).toEqual([[], [], []]);
-			expect(rows.nextDueAtMs()).toBeUndefined();
+			expect([rows.open(0, everything, 9), rows.parked(0, 9)]).toEqual([[], []]);
+			for (const processor of processors) expect(rows.dueLast(processor, 9)).toEqual([]);
 			expect(rows.summary({}).totals.default).toEqual({ count: 0n, amountCents: 0n });
 			await change(rows, () => rows.remember(idOf(3)));
 			expect(rows.forgotten(idOf(3))).toBeUndefined();

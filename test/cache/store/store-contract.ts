@@ -2,7 +2,7 @@
 import { describe, expect, test } from "vitest";
 import { type Job, type Store, StoreFailed, type StoreSettings } from "../../../src/cache/store/store.ts";
 import type { Charge } from "../../../src/payment/life.ts";
-import type { Processor } from "../../../src/payment/payment.ts";
+import { type Processor, processors } from "../../../src/payment/payment.ts";
 import { createFakeClock, type FakeClock } from "../../fake-clock.ts";
 import type { StoreUnderTest } from "./media.ts";
 import { doubt, idOf, startUs } from "./payments.ts";
@@ -296,7 +296,6 @@ export function testStore(name: string, createUnder: () => StoreUnderTest): void
 			await scene.pin(job, processor);
 			await scene.now(scene.store.release([{ ...job, result: "unknown" }]));
 		}
-		const pursue = (scene: Scene, session = "a") => scene.now(scene.store.lease(session, "pursuit", 9));
 
 		test("an unknown outcome keeps the pin for good: later proof does not lift it, nor does a crash", async () => {
 			const scene = await open();
@@ -319,7 +318,7 @@ export function testStore(name: string, createUnder: () => StoreUnderTest): void
 			await inDoubt(scene);
 			const pauses: number[] = [];
 			for (let round = 0; round < 12 && (await scene.state(1)) === "in_doubt"; round++) {
-				const waitMs = scene.store.nextDueMs()!;
+				const waitMs = nextDueMs(scene);
 				pauses.push(waitMs);
 				await scene.clock.advance(waitMs - 1);
 				expect(await pursue(scene)).toEqual([]);
@@ -331,7 +330,7 @@ export function testStore(name: string, createUnder: () => StoreUnderTest): void
 			// Three quarters of 100 ms, doubled up to 1 s, as the random number stands at one half.
 			expect(pauses.slice(0, 6)).toEqual([75, 150, 300, 600, 750, 750]);
 			expect(await scene.state(1)).toBe("parked");
-			expect(scene.store.nextDueMs()).toBe(7_500);
+			expect(nextDueMs(scene)).toBe(7_500);
 			const figures = await scene.now(scene.store.figures());
 			expect([figures.waiting, figures.inDoubt, figures.parked]).toEqual([0, 0, 1]);
 			await scene.crash();
@@ -343,16 +342,16 @@ export function testStore(name: string, createUnder: () => StoreUnderTest): void
 			const scene = await open();
 			await inDoubt(scene);
 			for (let turn = 0; turn < 2; turn++) {
-				await scene.clock.advance(scene.store.nextDueMs()!);
+				await scene.clock.advance(nextDueMs(scene));
 				const [job] = (await pursue(scene)) as [Job];
 				await scene.now(scene.store.release([{ ...job, result: "none" }]));
 			}
-			expect(scene.store.nextDueMs()).toBe(300);
+			expect(nextDueMs(scene)).toBe(300);
 			for (let turn = 0; turn < 20; turn++) {
-				await scene.clock.advance(scene.store.nextDueMs()!);
+				await scene.clock.advance(nextDueMs(scene));
 				const [job] = (await pursue(scene)) as [Job];
 				await scene.now(scene.store.release([{ ...job, result: "unasked" }]));
-				expect(scene.store.nextDueMs()).toBe(300);
+				expect(nextDueMs(scene)).toBe(300);
 			}
 			expect(await scene.state(1)).toBe("in_doubt");
 		});
@@ -364,12 +363,12 @@ export function testStore(name: string, createUnder: () => StoreUnderTest): void
 			await healthy("default", true);
 			await healthy("fallback", true);
 			await inDoubt(scene);
-			expect(scene.store.nextDueMs()).toBeGreaterThan(40_000);
+			expect(nextDueMs(scene)).toBeGreaterThan(40_000);
 			await healthy("fallback", false);
 			await healthy("default", true);
-			expect(scene.store.nextDueMs(), "its own processor is not").toBeGreaterThan(40_000);
+			expect(nextDueMs(scene), "its own processor is not").toBeGreaterThan(40_000);
 			await healthy("default", false);
-			const waitMs = scene.store.nextDueMs()!;
+			const waitMs = nextDueMs(scene);
 			expect(waitMs).toBeLessThanOrEqual(1_000);
 			await scene.clock.advance(waitMs);
 			expect(await pursue(scene)).toHaveLength(1);
@@ -380,6 +379,36 @@ export function testStore(name: string, createUnder: () => StoreUnderTest): void
 			await inDoubt(scene);
 			scene.clock.jump(-86_400_000);
 			expect(await pursue(scene)).toHaveLength(1);
+		});
+
+		test("nor where others come into doubt after it, and however many there are", async () => {
+			const scene = await open({ inFlightMax: 99, queueMax: 99 });
+			await scene.accept(41);
+			const jobs = await scene.lease(41);
+			for (const job of jobs.slice(1)) await scene.pin(job);
+			await scene.now(scene.store.release(jobs.slice(1).map((job) => ({ ...job, result: "unknown" }))));
+			scene.clock.jump(-86_400_000);
+			await scene.pin(jobs[0]!);
+			await scene.now(scene.store.release([{ ...jobs[0]!, result: "unknown" }]));
+			const asked = new Set<string>();
+			for (let round = 0; round < 8 && asked.size < 41; round++) {
+				await scene.clock.advance(nextDueMs(scene));
+				const due = await pursue(scene);
+				for (const { id } of due) asked.add(id);
+				await scene.now(scene.store.release(due.map((job) => ({ ...job, result: "none" }))));
+			}
+			expect(asked.size).toBe(41);
+		});
+
+		test("those of one processor stand before nobody else's", async () => {
+			const scene = await open({ inFlightMax: 99, queueMax: 99 });
+			await scene.accept(31);
+			const jobs = await scene.lease(31);
+			for (const [n, job] of jobs.entries()) await scene.pin(job, n < 30 ? "default" : "fallback");
+			await scene.now(scene.store.release(jobs.map((job) => ({ ...job, result: "unknown" }))));
+			await scene.clock.advance(nextDueMs(scene));
+			expect(await scene.now(scene.store.lease("a", "fallback", 9))).toMatchObject([{ id: jobs[30]!.id }]);
+			expect(await scene.now(scene.store.lease("a", "default", 9))).toHaveLength(9);
 		});
 
 		test("parked payments are listed oldest first in pages, and a person retries, settles or gives them up", async () => {
@@ -437,7 +466,7 @@ export function testStore(name: string, createUnder: () => StoreUnderTest): void
 				default: { count: 1n, amountCents: 1n },
 				fallback: { count: 0n, amountCents: 0n },
 			});
-			expect([await scene.lease(9), await scene.now(scene.store.lease("a", "pursuit", 9))]).toEqual([[], []]);
+			expect([await scene.lease(9), await pursue(scene)]).toEqual([[], []]);
 		});
 
 		test("a settle at a processor that the payment is not pinned to is refused, and counted", async () => {
@@ -483,7 +512,7 @@ export function testStore(name: string, createUnder: () => StoreUnderTest): void
 		async function park(scene: Scene, job: Job): Promise<void> {
 			await scene.now(scene.store.release([{ ...job, result: "unknown" }]));
 			await scene.clock.advance(storeSettings.doubt.parkAfterMs + storeSettings.doubt.pauseMaxMs);
-			const [again] = (await scene.now(scene.store.lease("a", "pursuit", 1))) as [Job];
+			const [again] = (await pursue(scene)) as [Job];
 			await scene.now(scene.store.release([{ ...again, result: "none" }]));
 		}
 
@@ -501,7 +530,7 @@ export function testStore(name: string, createUnder: () => StoreUnderTest): void
 			await scene.crash();
 			const resolution = { who: "ops", why: "asked", atUs: startUs } as const;
 			await scene.now(scene.store.resolve(idOf(1), { ...resolution, decision: "retry" }, undefined));
-			const [again] = (await scene.now(scene.store.lease("a", "pursuit", 1))) as [Job];
+			const [again] = (await pursue(scene)) as [Job];
 			await scene.pin(again);
 			await park(scene, again);
 			const charge = await chargeOf(scene, 1);
@@ -629,7 +658,7 @@ export function testStore(name: string, createUnder: () => StoreUnderTest): void
 			await scene.crash();
 			await scene.accept(2);
 			expect((await scene.lease(9)).map(({ id }) => id)).toEqual([idOf(2)]);
-			const [job] = (await scene.now(scene.store.lease("a", "pursuit", 9))) as [Job];
+			const [job] = (await pursue(scene)) as [Job];
 			expect([job.id, job.pin?.processor]).toEqual([idOf(1), "fallback"]);
 			expect(await scene.pin(job, "default")).toBe("pinned_elsewhere");
 			expect(await scene.pin(job, "fallback")).toBe("pinned");
@@ -687,6 +716,18 @@ export function testStore(name: string, createUnder: () => StoreUnderTest): void
 }
 
 /** The charge of the n-th payment as its processor would record it. */
+/** What is due at either processor. */
+async function pursue({ now, store }: Scene, session = "a"): Promise<Job[]> {
+	const jobs: Job[] = [];
+	for (const processor of processors) jobs.push(...(await now(store.lease(session, processor, 9))));
+	return jobs;
+}
+
+/** Until the first at either processor is due, where any is. */
+function nextDueMs({ store }: Scene): number {
+	return Math.min(...processors.map((processor) => store.nextDueMs(processor) ?? Number.POSITIVE_INFINITY));
+}
+
 async function chargeOf(scene: Scene, n: number): Promise<Charge> {
 	const payment = (await scene.now(scene.store.payment(idOf(n))))!;
 	return { ...payment.pin!, amountCents: payment.amountCents };

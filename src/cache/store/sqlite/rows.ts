@@ -2,8 +2,8 @@
 import { fdatasync } from "node:fs";
 import type { StatementSync } from "node:sqlite";
 import { promisify } from "node:util";
-import { type Processor, paymentIdToBytes, processors } from "../../../payment/payment.ts";
-import type { Row, Rows } from "../rows.ts";
+import { type Processor, paymentIdFromBytes, paymentIdToBytes, processors } from "../../../payment/payment.ts";
+import type { Due, Row, Rows } from "../rows.ts";
 import type { Health } from "../store.ts";
 import { createCheckpoints } from "./checkpoint.ts";
 import { condemn } from "./inspect.ts";
@@ -55,14 +55,16 @@ export async function openSqliteRows(folder: string, options: SqliteOptions = {}
 		`SELECT ${fields} FROM payment WHERE seq > ? AND seq <= ? AND state IN (${openStates}) ORDER BY seq ${limited}`,
 	);
 	const due = db.prepare(
-		`SELECT ${fields} FROM payment ${aside} AND due_at_ms <= ? ORDER BY due_at_ms, seq ${limited}`,
+		`SELECT id, due_at_ms FROM payment ${aside} AND processor = ? AND due_at_ms <= ?
+			ORDER BY due_at_ms, seq ${limited}`,
+	);
+	const dueLast = db.prepare(
+		`SELECT id, due_at_ms FROM payment ${aside} AND processor = ? AND due_at_ms IS NOT NULL
+			ORDER BY due_at_ms DESC, seq DESC ${limited}`,
 	);
 	const inDoubt = db.prepare(
 		`SELECT ${fields} FROM payment ${aside} AND state = ${stateCode("in_doubt")} AND processor = ?
 			ORDER BY due_at_ms DESC, seq DESC ${limited}`,
-	);
-	const nextDue = db.prepare(
-		`SELECT due_at_ms AS due FROM payment ${aside} AND due_at_ms IS NOT NULL ORDER BY due_at_ms LIMIT 1`,
 	);
 	const parked = db.prepare(
 		`SELECT ${fields} FROM payment ${aside} AND state = ${stateCode("parked")} AND seq > ? ORDER BY seq ${limited}`,
@@ -85,6 +87,11 @@ export async function openSqliteRows(folder: string, options: SqliteOptions = {}
 	);
 	const rowsOf = (statement: StatementSync, ...values: (number | Uint8Array)[]) =>
 		read(() => statement.all(...values) as unknown as Columns[]).map(rowOf);
+	const duesOf = (statement: StatementSync, ...values: number[]): Due[] =>
+		read(() => statement.all(...values) as unknown as { id: Uint8Array; due_at_ms: number }[]).map((found) => ({
+			id: paymentIdFromBytes(found.id),
+			dueAtMs: found.due_at_ms,
+		}));
 	/** What SQLite or the runtime cannot even read is damaged, too. */
 	function read<T>(query: () => T): T {
 		try {
@@ -140,9 +147,9 @@ export async function openSqliteRows(folder: string, options: SqliteOptions = {}
 			return row;
 		},
 		open: (after, upTo, max) => rowsOf(open, after, upTo, max),
-		due: (nowMs, max) => rowsOf(due, nowMs, max),
+		due: (processor, nowMs, max) => duesOf(due, codeOf(processor), nowMs, max),
+		dueLast: (processor, max) => duesOf(dueLast, codeOf(processor), max),
 		inDoubt: (processor, max) => rowsOf(inDoubt, codeOf(processor), max),
-		nextDueAtMs: () => (nextDue.get() as { due: number } | undefined)?.due,
 		book: rollup.add,
 		summary: rollup.summary,
 		parked: (after, max) => rowsOf(parked, after, max),
