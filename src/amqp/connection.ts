@@ -37,7 +37,7 @@ export interface AmqpBounds {
 	readonly closeMs: number;
 }
 
-export const amqpBounds: AmqpBounds = { connectTimeoutMs: 5_000, pauseMinMs: 50, pauseMaxMs: 2_000, closeMs: 2_000 };
+const amqpBounds: AmqpBounds = { connectTimeoutMs: 5_000, pauseMinMs: 50, pauseMaxMs: 2_000, closeMs: 2_000 };
 
 /** `name` is shown in the broker's list of connections. It connects by itself, and goes on trying. */
 export function connectAmqp(

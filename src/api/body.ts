@@ -4,7 +4,7 @@ import type { Problem } from "./problem.ts";
 const utf8 = new TextDecoder("utf-8", { fatal: true });
 
 /** `application/json`, whatever its parameters: charset has no meaning for JSON, which is UTF-8 (RFC 8259, 8.1 and 11). */
-export function isJson(contentType: string | null): boolean {
+function isJson(contentType: string | null): boolean {
 	if (contentType === "application/json") return true;
 	return contentType?.split(";", 1)[0]?.trim().toLowerCase() === "application/json";
 }

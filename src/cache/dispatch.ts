@@ -10,7 +10,7 @@ import type { Holdings } from "./holdings.ts";
 import type { Job, Lane, LeaseKey } from "./store/store.ts";
 
 /** Jobs in one message: a few tens of KiB. */
-export const messageMax = 256;
+const messageMax = 256;
 /** Jobs dealt to one of several waiting sessions before the next one's turn. */
 const sliceMax = 16;
 /** Connected sessions; far beyond any deployment, and a bound to what a stranger can open. */
@@ -19,7 +19,7 @@ const sessionsMax = 1000;
  * Between two messages with fresh jobs, ms. A message, and what its jobs cause later (a commit of pins, one of settles,
  * their answers), costs much the same whatever is in it; and a shop has its answer before its payment is given out.
  */
-export const messageGapMs = 25;
+const messageGapMs = 25;
 /** The shortest wait for a pursuit, ms, so that one that is due but cannot be leased does not spin the process. */
 const dueMinMs = 5;
 

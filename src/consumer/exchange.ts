@@ -3,7 +3,7 @@ import type { Dispatcher } from "undici";
 import type { WholeAnswer } from "./answers.ts";
 
 /** Answers are a few dozen bytes; one beyond this is none that the contract names. */
-export const bodyMaxBytes = 16 * 1024;
+const bodyMaxBytes = 16 * 1024;
 
 export type Exchange =
 	| { readonly came: "answer"; readonly answer: WholeAnswer }

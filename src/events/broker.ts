@@ -12,7 +12,7 @@ export function eventExchange(namespace: string): string {
 }
 
 /** The events that a subscriber could not handle. */
-export function deadEventQueue(queue: string): string {
+function deadEventQueue(queue: string): string {
 	return `${queue}.dead-letters`;
 }
 
@@ -77,7 +77,7 @@ export interface EventQueueBounds {
 	readonly deliveryLimit: number;
 }
 
-export const eventQueueBounds: EventQueueBounds = { prefetch: 32, queueMax: 10_000_000, deliveryLimit: 5 };
+const eventQueueBounds: EventQueueBounds = { prefetch: 32, queueMax: 10_000_000, deliveryLimit: 5 };
 
 /** The messages of a subscriber's queue, which is there from the first time on and keeps what it was not there for. */
 export function eventQueue({

@@ -53,7 +53,7 @@ export interface PublisherBounds {
 	readonly closeMs: number;
 }
 
-export const publisherBounds: PublisherBounds = {
+const publisherBounds: PublisherBounds = {
 	unconfirmedMax: 256,
 	forgetMax: 256,
 	forgetWithinMs: 1_000,

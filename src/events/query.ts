@@ -25,7 +25,7 @@ export interface QueryBounds {
 	readonly bodyMaxBytes: number;
 }
 
-export const queryBounds: QueryBounds = { timeoutMs: 2_000, bodyMaxBytes: 64 * 1024 };
+const queryBounds: QueryBounds = { timeoutMs: 2_000, bodyMaxBytes: 64 * 1024 };
 
 /**
  * Asks the api at `baseUrl`. Resolves to undefined on 404; rejects on any other answer but 200, on an answer that is not

@@ -66,7 +66,7 @@ export interface SubscriberBounds {
 	readonly seenMax: number;
 }
 
-export const subscriberBounds: SubscriberBounds = {
+const subscriberBounds: SubscriberBounds = {
 	queriesMax: 8,
 	queryPause: { minMs: 100, maxMs: 5_000 },
 	handlesMax: 4,

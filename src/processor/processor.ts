@@ -18,10 +18,10 @@ import { spoil } from "./spoil.ts";
 
 /** The challenge's processors execute so many requests at once, queue so many more, and answer 429 to the rest. */
 export const executingMax = 800;
-export const queuedMax = 500;
+const queuedMax = 500;
 /** Health: one call in so many milliseconds, so many more wait. */
-export const healthWindowMs = 5000;
-export const healthQueuedMax = 2;
+const healthWindowMs = 5000;
+const healthQueuedMax = 2;
 
 export interface ProcessorOptions {
 	readonly clock: Clock;

@@ -31,7 +31,7 @@ export interface BatchBounds {
 	readonly stallMs: number;
 }
 
-export const batchBounds: BatchBounds = {
+const batchBounds: BatchBounds = {
 	batchMax: 1024,
 	windowMax: 8,
 	pendingMax: 8192,

@@ -13,7 +13,7 @@ import type { Clock } from "../clock.ts";
 export type Routes = (router: ConnectRouter) => void;
 
 /** The largest message in either direction. A batch of 1,024 items is about 64 KiB. */
-export const messageMaxBytes = 1024 * 1024;
+const messageMaxBytes = 1024 * 1024;
 
 export interface MessageLimits {
 	readonly readMaxBytes: number;

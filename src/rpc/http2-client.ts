@@ -18,7 +18,7 @@ export interface Http2ClientBounds {
 	readonly idleMs: number;
 }
 
-export const http2ClientBounds: Http2ClientBounds = {
+const http2ClientBounds: Http2ClientBounds = {
 	connectTimeoutMs: 2_000,
 	pingIntervalMs: 10_000,
 	pingTimeoutMs: 5_000,

@@ -1,7 +1,5 @@
 // Jobs, queues and gateways for the tests beside this file: in memory, and doing as they are told.
 
-import type { Clock } from "../../src/clock.ts";
-import { createHands, type Hand } from "../../src/consumer/hands.ts";
 import { limiterDefaults } from "../../src/consumer/limiter.ts";
 import type { ChargeAnswer, Gateway, Job, PinOutcome, Queue, ReadBackAnswer } from "../../src/consumer/ports.ts";
 
@@ -10,10 +8,6 @@ export const sentAtUs = Date.UTC(2025, 6, 15, 12) * 1000;
 
 export function makeJob(n: number, more: Partial<Job> = {}): Job {
 	return { id: paymentId(n), amountCents: 1990n, token: BigInt(n), epoch: 1n, attempts: 0, ...more };
-}
-
-export function makeHand(clock: Clock, n: number, more: Partial<Job> = {}, leaseMs = 10_000): Hand {
-	return createHands(clock).take(makeJob(n, more), leaseMs);
 }
 
 export const never = <T>(): Promise<T> => new Promise<T>(() => {});

@@ -9,7 +9,7 @@ export interface RowCacheBounds {
 	readonly tailMax: number;
 }
 
-export const rowCacheBounds: RowCacheBounds = { keptMax: 4096, tailMax: 4096 };
+const rowCacheBounds: RowCacheBounds = { keptMax: 4096, tailMax: 4096 };
 
 export function withRowCache(rows: Rows, { keptMax, tailMax } = rowCacheBounds): Rows {
 	const kept = new Map<string, Row>();

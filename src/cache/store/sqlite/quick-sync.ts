@@ -14,7 +14,7 @@ export interface QuickSyncOptions {
 	readonly fdatasyncSync: (fd: number) => void;
 }
 
-export const quickSyncDefaults: QuickSyncOptions = {
+const quickSyncDefaults: QuickSyncOptions = {
 	slowMs: 2,
 	apartCount: 64,
 	now: () => performance.now(),
