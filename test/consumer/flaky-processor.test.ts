@@ -13,10 +13,10 @@ import { consumerDefaults } from "../../src/consumer/settings.ts";
 import { ProcessorService } from "../../src/gen/payrelay/v1/processor_service_pb.ts";
 import { QueueService } from "../../src/gen/payrelay/v1/queue_service_pb.ts";
 import type { Processor } from "../../src/payment/payment.ts";
-import { connectMemory } from "../../src/rpc/memory.ts";
 import { storeSettings } from "../cache/dispatch-lab.ts";
 import { createFakeClock } from "../fake-clock.ts";
 import { createPrng } from "../protocol/prng.ts";
+import { connectMemory } from "../rpc/memory.ts";
 import { paymentId } from "./harness.ts";
 
 const ratePerS = 300;

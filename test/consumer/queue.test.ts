@@ -5,8 +5,8 @@ import { connectQueue } from "../../src/consumer/queue.ts";
 import { SettleOutcome, StatsService } from "../../src/gen/payrelay/v1/stats_service_pb.ts";
 import { settleBatches } from "../../src/rpc/batch-methods.ts";
 import { serveBatches } from "../../src/rpc/batch-server.ts";
-import { connectMemory } from "../../src/rpc/memory.ts";
 import { createFakeClock } from "../fake-clock.ts";
+import { connectMemory } from "../rpc/memory.ts";
 import { makeJob, never, sentAtUs } from "./harness.ts";
 
 const charge = { processor: "default", amountCents: 1990n, requestedAtUs: sentAtUs } as const;

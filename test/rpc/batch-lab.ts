@@ -11,8 +11,8 @@ import { type BatchBounds, createBatchClient } from "../../src/rpc/batch-client.
 import { enqueueBatches } from "../../src/rpc/batch-methods.ts";
 import { type HandleBatch, serveBatches } from "../../src/rpc/batch-server.ts";
 import type { Routes } from "../../src/rpc/carrier.ts";
-import { connectMemory } from "../../src/rpc/memory.ts";
 import { createFakeClock } from "../fake-clock.ts";
+import { connectMemory } from "./memory.ts";
 
 export type Handle = HandleBatch<EnqueueRequest, EnqueueOutcome>;
 

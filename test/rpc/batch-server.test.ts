@@ -3,9 +3,9 @@ import { Code, ConnectError, createClient } from "@connectrpc/connect";
 import { expect, test } from "vitest";
 import { QueueService } from "../../src/gen/payrelay/v1/queue_service_pb.ts";
 import { batchesMax } from "../../src/rpc/batch-server.ts";
-import { connectMemory } from "../../src/rpc/memory.ts";
 import { acceptAll, batchRoutes, createHeld, type Handle, payment } from "./batch-lab.ts";
 import { failure } from "./carrier-contract.ts";
+import { connectMemory } from "./memory.ts";
 
 function open(handle: Handle, closing?: AbortSignal) {
 	const client = createClient(QueueService, connectMemory(batchRoutes(handle, closing)));

@@ -6,8 +6,8 @@ import { expect } from "vitest";
 import { systemClock } from "../../src/clock.ts";
 import { connectHttp2 } from "../../src/rpc/http2-client.ts";
 import { serveHttp2 } from "../../src/rpc/http2-server.ts";
-import { connectMemory } from "../../src/rpc/memory.ts";
 import { type Carry, carrierContract } from "./carrier-contract.ts";
+import { connectMemory } from "./memory.ts";
 
 const http2 =
 	(address: string): Carry =>

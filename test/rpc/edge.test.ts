@@ -12,11 +12,12 @@ import type { RpcServer } from "../../src/rpc/carrier.ts";
 import { edgeInterceptors } from "../../src/rpc/edge.ts";
 import { createHealth, watchesMax } from "../../src/rpc/health.ts";
 import { serveHttp2 } from "../../src/rpc/http2-server.ts";
-import { connectMemory } from "../../src/rpc/memory.ts";
 import { reflectionRoutes } from "../../src/rpc/reflection.ts";
-import { traceparentKey, traceToServer } from "../../src/rpc/trace.ts";
+import { traceparentKey } from "../../src/rpc/trace.ts";
 import { createValidation, violationsMax } from "../../src/rpc/validate.ts";
 import { failure } from "./carrier-contract.ts";
+import { connectMemory } from "./memory.ts";
+import { traceToServer } from "./trace-to-server.ts";
 
 const services = [QueueService, StatsService];
 const validation = createValidation();

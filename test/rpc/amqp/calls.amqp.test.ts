@@ -9,13 +9,14 @@ import { deadLetterQueue, newMailbox } from "../../../src/rpc/amqp/names.ts";
 import { edgeInterceptors } from "../../../src/rpc/edge.ts";
 import { connectHttp2 } from "../../../src/rpc/http2-client.ts";
 import { serveHttp2 } from "../../../src/rpc/http2-server.ts";
-import { traceparentKey, traceToServer } from "../../../src/rpc/trace.ts";
+import { traceparentKey } from "../../../src/rpc/trace.ts";
 import { createValidation } from "../../../src/rpc/validate.ts";
 import { brokerInstalled } from "../../amqp/broker.ts";
 import { report } from "../../system/conditions.ts";
 import { failure } from "../carrier-contract.ts";
 import { createCarrierLab } from "../carrier-service.ts";
 import { CarrierService, UnaryRequestSchema, UnaryResponseSchema } from "../gen/carrier/v1/carrier_pb.ts";
+import { traceToServer } from "../trace-to-server.ts";
 import { type AmqpLab, carrierName, createAmqpLab, eventually } from "./lab.ts";
 
 let lab: AmqpLab;

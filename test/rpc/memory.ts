@@ -1,7 +1,7 @@
 // The memory carrier: calls within one process, through the same serialization, interceptors and limits as on a wire.
 import { Code, ConnectError, type Interceptor, type Transport } from "@connectrpc/connect";
 import type { UniversalClientFn } from "@connectrpc/connect/protocol";
-import { createDispatch, type Dispatch, type Routes, transportOver } from "./carrier.ts";
+import { createDispatch, type Dispatch, type Routes, transportOver } from "../../src/rpc/carrier.ts";
 
 /** `interceptors` are the server's. Nothing is open between calls, so there is nothing to close. */
 export function connectMemory(routes: Routes, interceptors: readonly Interceptor[] = []): Transport {
