@@ -3,7 +3,8 @@ import { type Command, InvalidArgumentError, Option } from "commander";
 import type { Spacing } from "./arrivals.ts";
 import { parseRival, type Rivals } from "./rivals.ts";
 
-export interface CommonCliOptions {
+/** What is driven, and where the results go. */
+export interface TargetCliOptions {
 	readonly url?: string;
 	readonly defaultUrl?: string;
 	readonly fallbackUrl?: string;
@@ -15,6 +16,10 @@ export interface CommonCliOptions {
 	readonly nginx: string;
 	readonly flags: Record<string, string>;
 	readonly out: string;
+}
+
+/** How payments are posted and judged. */
+export interface LoadCliOptions {
 	readonly seed: number;
 	readonly runs: number;
 	readonly connections: number;
@@ -25,7 +30,7 @@ export interface CommonCliOptions {
 	readonly auditGrace: number;
 }
 
-export function addCommonOptions(command: Command): Command {
+export function addTargetOptions(command: Command): Command {
 	return command
 		.option("--url <url>", "a relay that runs already, or any server with the challenge's API; else one is started")
 		.option("--default-url <url>", "the default processor as the bench reaches it (with --url: http://127.0.0.1:8001)")
@@ -54,22 +59,41 @@ export function addCommonOptions(command: Command): Command {
 				.argParser(environment)
 				.default({}),
 		)
-		.option("--out <folder>", "where the results go", "bench-results")
-		.option("--seed <n>", "repeats amounts, arrivals and timetables", notNegative, 1)
-		.option("--runs <n>", "repeats a preview or steady run without a restart, and compares memory", whole, 1)
-		.option("--connections <n>", "keep-alive connections of an open loop", whole, 256)
-		.option("--timeout <ms>", "of one post, ms", positive, 1_500)
-		.option(
-			"--drain-seconds <s>",
-			"how long all may take to be settled after the load, once both processors are well, s",
-			positive,
-			30,
-		)
-		.addOption(
-			new Option("--spacing <how>", "of open-loop arrivals").choices(["constant", "poisson"]).default("constant"),
-		)
-		.option("--audit-every <s>", "time between audits, s; 0: none", notNegative, 10)
-		.option("--audit-grace <ms>", "from a processor's reading to the relay's in an audit, ms", notNegative, 50);
+		.option("--out <folder>", "where the results go", "bench-results");
+}
+
+/** What a scenario has that does not offer the option. */
+export const loadDefaults: LoadCliOptions = {
+	seed: 1,
+	runs: 1,
+	connections: 256,
+	timeout: 1_500,
+	drainSeconds: 30,
+	spacing: "constant",
+	auditEvery: 10,
+	auditGrace: 50,
+};
+
+const loadOptions = {
+	seed: new Option("--seed <n>", "repeats amounts, arrivals and timetables").argParser(notNegative),
+	runs: new Option("--runs <n>", "repeats the run without a restart, and compares memory").argParser(whole),
+	connections: new Option("--connections <n>", "keep-alive connections of the load").argParser(whole),
+	timeout: new Option("--timeout <ms>", "of one post, ms").argParser(positive),
+	drainSeconds: new Option(
+		"--drain-seconds <s>",
+		"how long all may take to be settled after the load, once both processors are well, s",
+	).argParser(positive),
+	spacing: new Option("--spacing <how>", "of open-loop arrivals").choices(["constant", "poisson"]),
+	auditEvery: new Option("--audit-every <s>", "time between audits, s; 0: none").argParser(notNegative),
+	auditGrace: new Option("--audit-grace <ms>", "from a processor's reading to the relay's in an audit, ms").argParser(
+		notNegative,
+	),
+};
+
+/** Those that the scenario reads. */
+export function addLoadOptions(command: Command, names: readonly (keyof LoadCliOptions)[]): Command {
+	for (const name of names) command.addOption(loadOptions[name].default(loadDefaults[name]));
+	return command;
 }
 
 export interface BesideOption {

@@ -3,13 +3,16 @@ import { join } from "node:path";
 import { Command, CommanderError } from "commander";
 import {
 	addBeside,
-	addCommonOptions,
+	addLoadOptions,
+	addTargetOptions,
 	type BesideOption,
-	type CommonCliOptions,
 	countList,
+	type LoadCliOptions,
+	loadDefaults,
 	notNegative,
 	positive,
 	rateList,
+	type TargetCliOptions,
 	whole,
 } from "./cli-options.ts";
 import type { Terminal } from "./live.ts";
@@ -29,6 +32,11 @@ import { steady } from "./scenarios/steady.ts";
 import { summary } from "./scenarios/summary.ts";
 import { timetable } from "./scenarios/timetable.ts";
 import { openTarget, type Target, type TargetOptions } from "./target.ts";
+
+/** Of the options of a load, those that each kind of scenario reads. */
+const backlog = ["seed", "connections", "timeout", "drainSeconds"] as const;
+const openLoop = [...backlog, "spacing"] as const;
+const audits = ["auditEvery", "auditGrace"] as const;
 
 export const exitBroken = 1;
 /** The bench itself could not do its work. */
@@ -53,13 +61,14 @@ export async function bench(args: readonly string[], out: Terminal, signal: Abor
 	function scenario<O>(
 		name: string,
 		description: string,
+		load: readonly (keyof LoadCliOptions)[],
 		run: Scenario<O>,
 		read: (options: never) => O,
 		inTurn = false,
 	): Command {
-		const command = addBeside(addCommonOptions(program.command(name).description(description)));
+		const command = addLoadOptions(addBeside(addTargetOptions(program.command(name).description(description))), load);
 		const measure = inTurn ? runInTurn : runScenario;
-		return command.action(async (given: CommonCliOptions & BesideOption) => {
+		return command.action(async (given: Given) => {
 			status = await measure(name, (ready) => run(ready, read(given as never)), given, out, signal);
 		});
 	}
@@ -67,6 +76,7 @@ export async function bench(args: readonly string[], out: Terminal, signal: Abor
 	scenario(
 		"preview",
 		"the public challenge's preview run, its score included",
+		["runs", "timeout", "drainSeconds", ...audits],
 		preview,
 		(o: { seconds: number; users: number }) => o,
 	)
@@ -75,6 +85,7 @@ export async function bench(args: readonly string[], out: Terminal, signal: Abor
 	scenario(
 		"k6",
 		"the same by the challenge's own script, unchanged but for its addresses and its imports from the network",
+		["drainSeconds"],
 		k6,
 		(o: { k6: string; scripts: string; users: number }) => o,
 	)
@@ -84,6 +95,7 @@ export async function bench(args: readonly string[], out: Terminal, signal: Abor
 	scenario(
 		"steady",
 		"a steady rate, open loop, instant processors",
+		[...openLoop, "runs", ...audits],
 		steady,
 		(o: { rate: number; seconds: number; warmUp: number; summaries: number }) => ({
 			rate: o.rate,
@@ -99,6 +111,7 @@ export async function bench(args: readonly string[], out: Terminal, signal: Abor
 	scenario(
 		"ladder",
 		"rising rates, open loop, instant processors: the most payments/s accepted within a p99",
+		openLoop,
 		ladder,
 		(o: { rates: number[]; seconds: number; warmUp: number; p99: number; refine: number }) => ({
 			rates: o.rates,
@@ -116,6 +129,7 @@ export async function bench(args: readonly string[], out: Terminal, signal: Abor
 	scenario(
 		"budget",
 		"rates in turn, open loop, instant processors: latency and CPU beside other servers; see --limit",
+		openLoop,
 		budget,
 		(o: { rates: number[]; seconds: number; warmUp: number; rounds: number }) => ({
 			...o,
@@ -130,34 +144,38 @@ export async function bench(args: readonly string[], out: Terminal, signal: Abor
 	scenario(
 		"timetable",
 		"random timetables of delays and failures, one a seed, from --seed on; some never let a processor recover",
+		[...openLoop, ...audits],
 		timetable,
 		(o: { rate: number; seconds: number; count: number }) => o,
 	)
 		.option("--rate <n>", "payments/s", positive, 200)
 		.option("--seconds <s>", "length of each, s", positive, 60)
 		.option("--count <n>", "how many seeds in a row", whole, 1);
-	scenario("drain", "payments/s drained from a backlog, instant processors", drain, (o: { count: number }) => o).option(
-		"--count <n>",
-		"payments in the backlog",
-		whole,
-		100_000,
-	);
+	scenario(
+		"drain",
+		"payments/s drained from a backlog, instant processors",
+		backlog,
+		drain,
+		(o: { count: number }) => o,
+	).option("--count <n>", "payments in the backlog", whole, 100_000);
 	scenario(
 		"summary",
 		"latency of the summary over random windows",
+		backlog,
 		summary,
 		(o: { counts: number[]; queries: number }) => o,
 	)
 		.option("--counts <list>", "settled payments at which it is measured", countList, [10_000])
 		.option("--queries <n>", "summaries asked at each", whole, 1_000);
 
-	addCommonOptions(
+	const agedCommand = addTargetOptions(
 		program
 			.command("aged")
 			.description(
 				"few and very many payments in the data folder: the summary's latency, payments beside summaries, memory, and the time to be back after a kill; the folders are written in bulk; see --limit",
 			),
-	)
+	);
+	addLoadOptions(agedCommand, backlog)
 		.option("--settled <list>", "settled payments in each folder that is compared", countList, [10_000, 10_000_000])
 		.option("--waiting <n>", "payments that wait in a copy of the largest; 0: no such copy", notNegative, 1_000_000)
 		.option("--folder <path>", "where prepared folders are kept, and taken from if they are there")
@@ -167,18 +185,22 @@ export async function bench(args: readonly string[], out: Terminal, signal: Abor
 		.option("--rounds <n>", "stretches with summaries and without, in turn; the medians are told", whole, 3)
 		.option("--summaries <n>", "summaries asked beside payments, a second", positive, 10)
 		.option("--kills <n>", "times that the cache is killed", whole, 3)
-		.action(async (given: CommonCliOptions & Omit<AgedOptions, "timeoutMs" | "drainS"> & { summaries: number }) => {
-			const options = {
-				...given,
-				folder: given.folder,
-				summariesPerSecond: given.summaries,
-				timeoutMs: given.timeout,
-				drainS: given.drainSeconds,
-			};
-			status = await report("aged", settingOf(given), out, (folder) =>
-				aged(options, { ...given, logPath: join(folder, "relay.log") }, out, signal),
-			);
-		});
+		.action(
+			async (
+				given: TargetCliOptions & LoadCliOptions & Omit<AgedOptions, "timeoutMs" | "drainS"> & { summaries: number },
+			) => {
+				const options = {
+					...given,
+					folder: given.folder,
+					summariesPerSecond: given.summaries,
+					timeoutMs: given.timeout,
+					drainS: given.drainSeconds,
+				};
+				status = await report("aged", settingOf(given), out, (folder) =>
+					aged(options, { ...given, logPath: join(folder, "relay.log") }, out, signal),
+				);
+			},
+		);
 
 	program
 		.command("regret")
@@ -217,7 +239,7 @@ export async function bench(args: readonly string[], out: Terminal, signal: Abor
 }
 
 type Measure = (bench: Bench) => Promise<ScenarioResult>;
-type Given = CommonCliOptions & BesideOption;
+type Given = TargetCliOptions & Partial<LoadCliOptions> & BesideOption;
 
 /** On each of the other servers first, and then on the relay. */
 async function runScenario(name: string, run: Measure, given: Given, out: Terminal, signal: AbortSignal) {
@@ -269,7 +291,7 @@ async function withTargets<T>(
 }
 
 /** Nothing that is the relay's goes to another server. */
-function rivalOptions(given: CommonCliOptions, rival: Rival, logPath: string): TargetOptions {
+function rivalOptions(given: TargetCliOptions, rival: Rival, logPath: string): TargetOptions {
 	const none = {
 		limit: undefined,
 		pid: undefined,
@@ -280,19 +302,20 @@ function rivalOptions(given: CommonCliOptions, rival: Rival, logPath: string): T
 	return { ...given, ...none, ...rival, purgeMayFail: true, logPath };
 }
 
-function benchOf(given: CommonCliOptions, out: Terminal, signal: AbortSignal): Omit<Bench, "target" | "rivals"> {
+function benchOf(given: Given, out: Terminal, signal: AbortSignal): Omit<Bench, "target" | "rivals"> {
+	const load = { ...loadDefaults, ...given };
 	const options = {
-		...given,
-		timeoutMs: given.timeout,
-		drainS: given.drainSeconds,
-		auditGraceMs: given.auditGrace,
-		auditEveryS: given.auditEvery,
+		...load,
+		timeoutMs: load.timeout,
+		drainS: load.drainSeconds,
+		auditGraceMs: load.auditGrace,
+		auditEveryS: load.auditEvery,
 	};
 	return { options, out, signal };
 }
 
 /** What the results tell of the settings: no secrets. */
-function settingOf<O extends CommonCliOptions>({ adminKey: _, token: __, ...setting }: O) {
+function settingOf<O extends TargetCliOptions>({ adminKey: _, token: __, ...setting }: O) {
 	return setting;
 }
 

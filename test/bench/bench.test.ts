@@ -117,6 +117,8 @@ describe.concurrent("driving a relay", () => {
 		const signal = new AbortController().signal;
 		expect(await bench(["steady", "--rate", "-3"], out, signal)).toBe(exitTrouble);
 		expect(written.join("")).toContain("Expected a number above 0");
+		expect(await bench(["ladder", "--runs", "2"], out, signal)).toBe(exitTrouble);
+		expect(written.join("")).toContain("unknown option '--runs'");
 		expect(await bench(["preview", "--help"], out, signal)).toBe(0);
 		expect(written.join("")).toContain("the public challenge's preview run");
 	});
