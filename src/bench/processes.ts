@@ -32,7 +32,6 @@ export interface Sampler {
 
 /** /proc counts CPU time in ticks of this length, whatever the kernel's own (USER_HZ). */
 const tickMs = 10;
-const pageBytes = 4096;
 /** New processes are looked for only so often. */
 const discoverMs = 5_000;
 
@@ -114,16 +113,17 @@ async function descendants(rootPids: readonly number[]): Promise<readonly number
 }
 
 async function readProcess(pid: number): Promise<ProcessSample | undefined> {
-	const [stat, statm, command] = await Promise.all([
+	const [stat, status, command] = await Promise.all([
 		readStat(pid),
-		readText(`/proc/${pid}/statm`),
+		readText(`/proc/${pid}/status`),
 		readText(`/proc/${pid}/cmdline`),
 	]);
-	if (!stat || statm === undefined || command === undefined) return undefined;
+	const rssKiB = /^VmRSS:\s+(\d+) kB/m.exec(status ?? "")?.[1];
+	if (!stat || rssKiB === undefined || command === undefined) return undefined;
 	return {
 		pid,
 		name: nameOf(command),
-		rssBytes: Number(statm.split(" ")[1]) * pageBytes,
+		rssBytes: Number(rssKiB) * 1024,
 		cpuMs: (Number(stat[11]) + Number(stat[12])) * tickMs,
 	};
 }

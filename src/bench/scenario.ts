@@ -31,7 +31,7 @@ export interface Bench {
 export type Scenario<O> = (bench: Bench, options: O) => Promise<ScenarioResult>;
 
 /** The public script's windows: 13.5 s, ended 1.5 s ago. */
-export function auditPlan({ auditEveryS, auditGraceMs }: CommonOptions): AuditPlan | undefined {
+function auditPlan({ auditEveryS, auditGraceMs }: CommonOptions): AuditPlan | undefined {
 	if (auditEveryS === 0) return undefined;
 	return { everyMs: auditEveryS * 1000, lagMs: 1_500, spanMs: 13_500, graceMs: auditGraceMs };
 }

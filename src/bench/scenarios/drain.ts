@@ -3,6 +3,7 @@ import type { Processor } from "../../payment/payment.ts";
 import { variedAmounts } from "../amounts.ts";
 import { wait } from "../beside.ts";
 import { asFastAsAccepted, type Load } from "../loads.ts";
+import { isRelays } from "../processes.ts";
 import { table } from "../report.ts";
 import type { Figure } from "../results.ts";
 import { runAndReport, type Scenario, violationsOf } from "../scenario.ts";
@@ -41,9 +42,7 @@ export const drain: Scenario<DrainOptions> = async (bench, { count }) => {
 		await build(driver, signal);
 		drained.acceptedMs = performance.now() - startedMs;
 		const processes = (await target.sampler?.sample()) ?? [];
-		drained.rssBytes = processes
-			.filter(({ name }) => !name.startsWith("processor"))
-			.reduce((sum, one) => sum + one.rssBytes, 0);
+		drained.rssBytes = processes.filter(({ name }) => isRelays(name)).reduce((sum, one) => sum + one.rssBytes, 0);
 		await watch(target, count, drained, (count / slowestPerSecond + options.drainS) * 1000, signal);
 	};
 	const result = await runAndReport(bench, {
