@@ -19,7 +19,7 @@ export interface Share {
 }
 
 /** Of the image's entry point. */
-export const imageFlags = ["--single-threaded", "--max-semi-space-size=4"];
+export const imageFlags = ["--single-threaded", "--no-turbofan", "--max-semi-space-size=4"];
 export const budget: Readonly<Record<"nginx" | "cache" | "consumer" | "api1" | "api2", Share>> = {
 	nginx: { cpus: 0.15, memoryMb: 20, flags: [] },
 	cache: { cpus: 0.43, memoryMb: 100, flags: ["--max-old-space-size=56"] },

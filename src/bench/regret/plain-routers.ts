@@ -5,15 +5,13 @@
 import { processors } from "../../payment/payment.ts";
 import type { Condition } from "../timetable.ts";
 import type { Case } from "./case.ts";
-import { feed } from "./relay.ts";
+import { feed, pollGapMs, pollSpreadMs } from "./relay.ts";
 import { createSite, emptyTally, type Tally } from "./site.ts";
 import { createSimulatedTime } from "./time.ts";
 
 const workersMax = 512;
 /** After a payment that was not charged. */
 const pauseMs = 100;
-const pollGapMs = 5_000;
-const pollSpreadMs = 20;
 
 /** The processor for the next payment, by what each last said of its health; undefined: none now. */
 type Rule = (health: readonly Condition[], fees: readonly number[]) => number | undefined;

@@ -23,9 +23,9 @@ import { createSimulatedTime } from "./time.ts";
 const queueMs = 3;
 /** The deployment pins, settles and releases no faster: 4,800 payments/s drained from a backlog. */
 const payoutGapMs = 1 / 4.8;
-/** Health is polled once in so many ms by the whole deployment, each consumer's claim up to `pollSpreadMs` later. */
-const pollGapMs = 5_000;
-const pollSpreadMs = 20;
+/** POLL_GAP_MS: health is polled once in so many ms by the whole deployment, each consumer's claim up to the spread later. */
+export const pollGapMs = 5_050;
+export const pollSpreadMs = 20;
 /** IN_FLIGHT_MAX */
 const inFlightMax = 512;
 
@@ -123,7 +123,7 @@ export async function runRelay(one: Case, settings: RelaySettings = {}): Promise
 		queued++;
 		deliver();
 	});
-	await time.runSettling(one.endMs + queueMs);
+	await time.runSettling(one.endMs);
 	return tally;
 }
 
