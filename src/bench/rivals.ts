@@ -11,22 +11,27 @@ export interface Rival {
 	readonly fallbackUrl?: string;
 }
 
+/** What the relay itself is called among them. */
+export const relayName = "relay";
+
 export type Rivals = Readonly<Record<string, Rival>>;
 
 /** `NAME=URL`, or `NAME=URL,DEFAULT_URL,FALLBACK_URL`, added to those before. */
 export function parseRival(text: string, before: Rivals): Rivals {
 	const at = text.indexOf("=");
+	const name = text.slice(0, at);
+	if (name === relayName) throw new InvalidArgumentError("Expected another name: that is the relay's own.");
 	const [url, defaultUrl, fallbackUrl, ...more] = text.slice(at + 1).split(",");
 	if (at < 1 || !url || more.length > 0 || (defaultUrl && !fallbackUrl))
 		throw new InvalidArgumentError("Expected NAME=URL or NAME=URL,DEFAULT_URL,FALLBACK_URL.");
 	const processors = defaultUrl && fallbackUrl ? { defaultUrl, fallbackUrl } : {};
-	return { ...before, [text.slice(0, at)]: { url, ...processors } };
+	return { ...before, [name]: { url, ...processors } };
 }
 
 /** The figures of the relay beside those of the others, with their ratio to it. */
 export function compare(relay: ScenarioResult, rivals: Readonly<Record<string, ScenarioResult>>): string[] {
 	const names = Object.keys(rivals);
-	const head = ["", "unit", "relay", ...names, ...names.map((name) => `relay / ${name}`)];
+	const head = ["", "unit", relayName, ...names, ...names.map((name) => `relay / ${name}`)];
 	const lines = relay.figures.map(({ name, unit, value }) => {
 		const values = names.map((rival) => rivals[rival]!.figures.find((one) => one.name === name)?.value);
 		return [name, unit, tell(value), ...values.map(tell), ...values.map((other) => ratio(value, other))];

@@ -18,7 +18,7 @@ test("a rival is named with its address, and with its processors' where the benc
 	});
 });
 
-test.each(["http://a", "=http://a", "a=", "a=b,c", "a=b,c,d,e"])("%s is refused", (text) => {
+test.each(["http://a", "=http://a", "a=", "a=b,c", "a=b,c,d,e", "relay=http://a"])("%s is refused", (text) => {
 	expect(() => parseRival(text, {})).toThrow(InvalidArgumentError);
 });
 

@@ -13,6 +13,7 @@ import { isRelays } from "../processes.ts";
 import { createRandom } from "../random.ts";
 import { columns } from "../report.ts";
 import { type Figure, figure, type ScenarioResult } from "../results.ts";
+import { relayName } from "../rivals.ts";
 import { type RunResult, run } from "../run.ts";
 import { type Bench, type Scenario, violationsOf } from "../scenario.ts";
 import type { Target } from "../target.ts";
@@ -39,8 +40,6 @@ interface Step {
 	readonly cpuUs: ReadonlyMap<string, number>;
 	readonly throttling: ReadonlyMap<string, Throttling>;
 }
-
-const relayName = "relay";
 
 export const budget: Scenario<BudgetOptions> = async (bench, options) => {
 	const servers = new Map([[relayName, bench.target], ...Object.entries(bench.rivals)]);
