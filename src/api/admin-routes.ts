@@ -1,5 +1,5 @@
 // What an operator asks: whether the relay is well, its figures, what is parked and what becomes of it, and the purge.
-
+import { Code, ConnectError } from "@connectrpc/connect";
 import { readJsonText } from "./body.ts";
 import { pathId } from "./books-routes.ts";
 import type { ApiMetrics } from "./metrics.ts";
@@ -11,6 +11,8 @@ import { json, type Route, type RouteContext } from "./route.ts";
 const purgeSlackMs = 5_000;
 const pageSizeMax = 1000;
 const pageTokenMax = 64;
+const wrongPageSize = { parameter: "pageSize", detail: "must be 1 to 1000" };
+const wrongPageToken = { parameter: "pageToken", detail: "must be the nextPageToken of the page before" };
 
 export function adminRoutes(
 	{ stats, settings }: RouteContext,
@@ -62,14 +64,13 @@ export function adminRoutes(
 				const pageSize = /^\d{1,4}$/.test(size) ? Number(size) : 0;
 				const pageToken = c.req.query("pageToken") ?? "";
 				const errors = [
-					...(pageSize < 1 || pageSize > pageSizeMax ? [{ parameter: "pageSize", detail: "must be 1 to 1000" }] : []),
-					...(pageToken.length > pageTokenMax
-						? [{ parameter: "pageToken", detail: "must be the nextPageToken of the page before" }]
-						: []),
+					...(pageSize < 1 || pageSize > pageSizeMax ? [wrongPageSize] : []),
+					...(pageToken.length > pageTokenMax ? [wrongPageToken] : []),
 				];
-				if (errors.length > 0)
-					return { kind: "invalid-query", detail: "See errors for the parameters at fault.", errors };
-				const page = await stats.listParked({ pageSize, pageToken }, options);
+				if (errors.length > 0) return invalidQuery(errors);
+				const page = await stats.listParked({ pageSize, pageToken }, options).catch(ifInvalid);
+				// The size is right by now, and there is nothing else to refuse.
+				if (!page) return invalidQuery([wrongPageToken]);
 				const payments = page.payments.map(viewPayment);
 				return json(JSON.stringify({ payments, nextPageToken: page.nextPageToken || undefined }));
 			},
@@ -91,4 +92,13 @@ export function adminRoutes(
 			},
 		},
 	];
+}
+
+function invalidQuery(errors: readonly { readonly parameter: string; readonly detail: string }[]) {
+	return { kind: "invalid-query" as const, detail: "See errors for the parameters at fault.", errors };
+}
+
+/** Undefined where the cache refuses what it was asked for. */
+function ifInvalid(error: unknown): undefined {
+	if (ConnectError.from(error).code !== Code.InvalidArgument) throw error;
 }

@@ -1,5 +1,5 @@
 // What an operator is told and may do: probes, figures, purge, parked payments, and the key that guards them.
-import { Code } from "@connectrpc/connect";
+import { Code, ConnectError } from "@connectrpc/connect";
 import { describe, expect, test } from "vitest";
 import { PaymentState, Processor } from "../../src/gen/payrelay/v1/payment_pb.ts";
 import { BreakerState, Decision } from "../../src/gen/payrelay/v1/stats_service_pb.ts";
@@ -136,6 +136,15 @@ describe("an operator", () => {
 			payments: [{ correlationId: id, state: "parked", processor: "default", requestedAt: "2026-01-31T12:00:00.000Z" }],
 			nextPageToken: "t1",
 		});
+	});
+
+	test("says of a page token that the cache does not know that it is the caller's fault", async () => {
+		const listParked = () => {
+			throw new ConnectError("a page token is given out by this call", Code.InvalidArgument);
+		};
+		const response = await given({ stats: { listParked } }).api.request("/parked?pageToken=x");
+		expect(response.status).toBe(400);
+		expect(await response.json()).toMatchObject({ errors: [{ parameter: "pageToken" }] });
 	});
 
 	test("resolves a parked payment, and who and why are passed on", async () => {
