@@ -30,9 +30,15 @@ export interface LoadCliOptions {
 	readonly auditGrace: number;
 }
 
-export function addTargetOptions(command: Command): Command {
+/** Of scenarios that a relay can go through which was not started for them. */
+export function addGivenRelay(command: Command): Command {
 	return command
 		.option("--url <url>", "a relay that runs already, or any server with the challenge's API; else one is started")
+		.option("--pid <n>", "with --url: the process whose descendants' memory and CPU are measured", whole);
+}
+
+export function addTargetOptions(command: Command): Command {
+	return command
 		.option("--default-url <url>", "the default processor as the bench reaches it (with --url: http://127.0.0.1:8001)")
 		.option(
 			"--fallback-url <url>",
@@ -40,7 +46,6 @@ export function addTargetOptions(command: Command): Command {
 		)
 		.option("--token <text>", "the processors' X-Rinha-Token", "123")
 		.option("--admin-key <text>", "the relay's administration key, where it asks for one")
-		.option("--pid <n>", "with --url: the process whose descendants' memory and CPU are measured", whole)
 		.addOption(
 			new Option("--env <NAME=VALUE>", "a setting of the relay that is started; may be repeated")
 				.argParser(environment)

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { Command, CommanderError } from "commander";
 import {
 	addBeside,
+	addGivenRelay,
 	addLoadOptions,
 	addTargetOptions,
 	type BesideOption,
@@ -66,7 +67,8 @@ export async function bench(args: readonly string[], out: Terminal, signal: Abor
 		read: (options: never) => O,
 		inTurn = false,
 	): Command {
-		const command = addLoadOptions(addBeside(addTargetOptions(program.command(name).description(description))), load);
+		const command = addTargetOptions(addGivenRelay(program.command(name).description(description)));
+		addLoadOptions(addBeside(command), load);
 		const measure = inTurn ? runInTurn : runScenario;
 		return command.action(async (given: Given) => {
 			status = await measure(name, (ready) => run(ready, read(given as never)), given, out, signal);
