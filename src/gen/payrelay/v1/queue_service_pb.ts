@@ -277,7 +277,8 @@ export type DequeueBatchRequest = Message<"payrelay.v1.DequeueBatchRequest"> & {
   credit: number;
 
   /**
-   * The most jobs in doubt that may be outstanding; counted apart, so that they hold up nobody.
+   * The most jobs in doubt that may be outstanding; counted apart, so that they hold up nobody. Those of one processor take
+   * two thirds of it, rounded up, so that those of a dead one hold up no other's.
    *
    * @generated from field: uint32 pursuit_credit = 3;
    */
