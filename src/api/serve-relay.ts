@@ -32,8 +32,7 @@ export interface RunningApi {
 export async function serveRelayApi(settings: ApiProcessSettings, log: Logger): Promise<RunningApi> {
 	const { acceptDeadlineMs, purgeWaitMs, adminKeyFile, closeMs } = settings;
 	const clock = systemClock;
-	const adminKey = adminKeyFile === "" ? undefined : (await readFile(adminKeyFile, "utf8")).trim();
-	if (adminKey === "") throw new Refusal(`the file of the admin key, ${adminKeyFile}, is empty`);
+	const adminKey = adminKeyFile === "" ? undefined : await readAdminKey(adminKeyFile);
 	log.debug({ payments: await warmUp(clock, warmUpBounds) }, "warmed up");
 	const rpc = await connectCarrier(settings, "api", {
 		clock,
@@ -76,4 +75,12 @@ export async function serveRelayApi(settings: ApiProcessSettings, log: Logger): 
 			await rpc.close();
 		},
 	};
+}
+
+async function readAdminKey(path: string): Promise<string> {
+	const key = await readFile(path, "utf8").catch((error: Error) => {
+		throw new Refusal(`ADMIN_KEY_FILE: ${error.message}; expected a file with the key`);
+	});
+	if (key.trim() === "") throw new Refusal(`ADMIN_KEY_FILE: ${path} is empty; expected a file with the key`);
+	return key.trim();
 }

@@ -1,5 +1,5 @@
 // The cache as a process serves it: its store by name, its routes over HTTP/2.
-import { mkdir, rm } from "node:fs/promises";
+import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { systemClock } from "../clock.ts";
 import { Health } from "../gen/grpc/health/v1/health_pb.ts";
@@ -7,6 +7,7 @@ import { ProcessorService } from "../gen/payrelay/v1/processor_service_pb.ts";
 import { QueueService } from "../gen/payrelay/v1/queue_service_pb.ts";
 import { StatsService } from "../gen/payrelay/v1/stats_service_pb.ts";
 import type { Logger } from "../log.ts";
+import { Refusal } from "../refusal.ts";
 import { edgeInterceptors } from "../rpc/edge.ts";
 import { createHealth } from "../rpc/health.ts";
 import { connectHttp2 } from "../rpc/http2-client.ts";
@@ -17,6 +18,7 @@ import { type BrokerSettings, openBroker } from "./broker.ts";
 import { type CacheServer, startCache } from "./start.ts";
 import { createStore } from "./store/group-commit.ts";
 import { createMemoryRows } from "./store/memory-rows.ts";
+import { makeFolder } from "./store/sqlite/folder.ts";
 import type { StoreSettings } from "./store/store.ts";
 import { warmUpBounds } from "./warm-up.ts";
 
@@ -57,7 +59,7 @@ export async function serveCache(
 		warmUpBounds,
 		fail,
 		async openStore() {
-			await mkdir(settings.dataDir, { recursive: true });
+			makeDataFolder(settings.dataDir);
 			if (settings.store === "memory") {
 				log.warn("payments are kept in memory: nothing survives this process");
 				return createStore(createMemoryRows(), storeSettings, { clock });
@@ -114,4 +116,12 @@ export async function serveCache(
 			};
 		},
 	});
+}
+
+function makeDataFolder(folder: string): void {
+	try {
+		makeFolder(folder);
+	} catch (error) {
+		throw new Refusal(`DATA_DIR: ${(error as Error).message}; expected a folder, or a path where one can be made`);
+	}
 }

@@ -1,9 +1,10 @@
 // Opens the database of a folder: alone, undamaged, of a version that is known, and with nothing lost of what it promised.
-import { closeSync, fsyncSync, mkdirSync, openSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { closeSync, openSync } from "node:fs";
+import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { Refusal } from "../../../refusal.ts";
 import type { Marks } from "../rows.ts";
+import { makeFolder, syncFolder } from "./folder.ts";
 import { type HighWater, openHighWater } from "./high-water.ts";
 import { damage, inspect } from "./inspect.ts";
 import { lockFolder } from "./lock.ts";
@@ -124,16 +125,4 @@ function configure(db: DatabaseSync, file: string): void {
 		PRAGMA temp_store = MEMORY;
 		PRAGMA cell_size_check = ON;
 	`);
-}
-
-/** A new folder's name is in its parent, and is lost with the power unless that is synced. */
-function makeFolder(folder: string): void {
-	const first = mkdirSync(folder, { recursive: true });
-	if (first !== undefined) syncFolder(dirname(first));
-}
-
-function syncFolder(folder: string): void {
-	const fd = openSync(folder, "r");
-	fsyncSync(fd);
-	closeSync(fd);
 }
