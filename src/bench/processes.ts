@@ -118,12 +118,12 @@ async function readProcess(pid: number): Promise<ProcessSample | undefined> {
 		readText(`/proc/${pid}/status`),
 		readText(`/proc/${pid}/cmdline`),
 	]);
-	const rssKiB = /^VmRSS:\s+(\d+) kB/m.exec(status ?? "")?.[1];
-	if (!stat || rssKiB === undefined || command === undefined) return undefined;
+	const rssBytes = bytesOf(status, "VmRSS");
+	if (!stat || rssBytes === undefined || command === undefined) return undefined;
 	return {
 		pid,
 		name: nameOf(command),
-		rssBytes: Number(rssKiB) * 1024,
+		rssBytes,
 		cpuMs: (Number(stat[11]) + Number(stat[12])) * tickMs,
 	};
 }
@@ -145,9 +145,13 @@ async function readStat(pid: number): Promise<readonly string[] | undefined> {
 }
 
 async function readPss(pid: number): Promise<number | undefined> {
-	const text = await readText(`/proc/${pid}/smaps_rollup`);
-	const match = /^Pss:\s+(\d+) kB/m.exec(text ?? "");
-	return match ? Number(match[1]) * 1024 : undefined;
+	return bytesOf(await readText(`/proc/${pid}/smaps_rollup`), "Pss");
+}
+
+/** A line such as `VmRSS:   1234 kB`. */
+function bytesOf(text: string | undefined, name: string): number | undefined {
+	const kiB = new RegExp(`^${name}:\\s+(\\d+) kB`, "m").exec(text ?? "")?.[1];
+	return kiB === undefined ? undefined : Number(kiB) * 1024;
 }
 
 /** `undefined` where the process has ended in between, or may not be read. */

@@ -17,9 +17,9 @@ import { isRelays, type ServiceUse } from "./processes.ts";
 import type { ProcessorFigures } from "./processor-client.ts";
 import { createRandom } from "./random.ts";
 import { feesOn, type Score, scoreRun } from "./score.ts";
-import { compareBooks, randomWindows, waitUntilDrained } from "./settling.ts";
+import { compareBooks, makeWell, randomWindows, waitUntilDrained } from "./settling.ts";
 import type { Target } from "./target.ts";
-import { type Timetable, well } from "./timetable.ts";
+import type { Timetable } from "./timetable.ts";
 import { windowOf } from "./window.ts";
 
 export interface RunPlan {
@@ -119,7 +119,7 @@ export async function run(target: Target, plan: RunPlan, out: Terminal, signal: 
 	);
 	const beside = await besideRun;
 
-	await Promise.all(processors.map((one) => target.processors[one].set(well)));
+	await makeWell(target);
 	const counts = meter.counts();
 	const unclear = outcomesOf(outcomes.count(), outcomes.of, "unclear");
 	const { drained, tookMs } = await waitUntilDrained(target, counts.accepted, unclear, plan.drainMaxMs, signal);
@@ -191,7 +191,7 @@ export async function run(target: Target, plan: RunPlan, out: Terminal, signal: 
 
 /** As the public script does before a run, and both processors well. */
 async function prepare(target: Target): Promise<void> {
-	await Promise.all(processors.map((one) => target.processors[one].set(well)));
+	await makeWell(target);
 	await target.relay.purge();
 	await Promise.all(processors.map((one) => target.processors[one].purge()));
 	await Promise.all(processors.map((one) => target.processors[one].resetFigures()));

@@ -6,6 +6,7 @@ import { wait } from "./beside.ts";
 import { type Books, countOf, describeTotals, sameBooks, sameTotals } from "./books.ts";
 import type { Random } from "./random.ts";
 import type { Target } from "./target.ts";
+import { well } from "./timetable.ts";
 import { type Window, windowOf } from "./window.ts";
 
 const pollMs = 100;
@@ -15,6 +16,11 @@ const restMs = 2_000;
 export interface Drained {
 	readonly drained: boolean;
 	readonly tookMs: number;
+}
+
+/** Both processors charge at once from here on. */
+export async function makeWell(target: Target): Promise<void> {
+	await Promise.all(processors.map((one) => target.processors[one].set(well)));
 }
 
 /** `unclear`: how many posts got no clear answer. */

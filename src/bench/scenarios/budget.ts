@@ -8,7 +8,7 @@ import { variedAmounts } from "../amounts.ts";
 import { arrivals } from "../arrivals.ts";
 import { openLoop } from "../loads.ts";
 import { best, median, worst } from "../median.ts";
-import { failures, type Latency } from "../meter.ts";
+import { failures } from "../meter.ts";
 import { isRelays } from "../processes.ts";
 import { createRandom } from "../random.ts";
 import { columns } from "../report.ts";
@@ -33,9 +33,6 @@ interface Step {
 	readonly server: string;
 	readonly rate: number;
 	readonly result: RunResult;
-	readonly latency: Latency;
-	readonly failed: number;
-	readonly lateP99Ms: number | undefined;
 	/** CPU by service, µs a payment. */
 	readonly cpuUs: ReadonlyMap<string, number>;
 	readonly throttling: ReadonlyMap<string, Throttling>;
@@ -110,15 +107,14 @@ async function stepOf(
 		server,
 		rate,
 		result,
-		latency: result.latency,
-		failed: failures(result.counts),
-		lateP99Ms: result.lateness.p99,
 		cpuUs: new Map(accepted === 0 ? [] : relays.map(({ name, cpuMs }) => [name, (cpuMs * 1000) / accepted])),
 		throttling: throttlingSince(await target.throttled(), before),
 	};
 }
 
-function tell({ out }: Bench, { server, rate, result, latency: { p50, p99, max }, failed }: Step): void {
+function tell({ out }: Bench, { server, rate, result }: Step): void {
+	const { p50, p99, max } = result.latency;
+	const failed = failures(result.counts);
 	const text = `${rate}/s ${server}: p50 ${tellNumber(p50)} ms, p99 ${tellNumber(p99)} ms, max ${tellNumber(max, 1)} ms`;
 	const broken = result.violations.map((what) => `  ${what}\n`).join("");
 	out.write(`${text}${failed > 0 ? `, ${failed} failed` : ""}\n${broken}`);
@@ -137,16 +133,16 @@ function summaryOf(steps: readonly Step[]): string[] {
 		"sent late p99 ms",
 	];
 	const lines = groups(steps).map((group) => {
-		const p99s = group.map(({ latency }) => latency.p99);
+		const p99s = group.map(({ result }) => result.latency.p99);
 		return [
 			String(group[0]!.rate),
 			group[0]!.server,
-			...[median(group.map(({ latency }) => latency.p50)), median(p99s), best(p99s), worst(p99s)].map((ms) =>
+			...[median(group.map(({ result }) => result.latency.p50)), median(p99s), best(p99s), worst(p99s)].map((ms) =>
 				tellNumber(ms),
 			),
 			String(failedOf(group)),
 			String(group.reduce((sum, { result }) => sum + result.violations.length, 0)),
-			tellNumber(median(group.map(({ lateP99Ms }) => lateP99Ms))),
+			tellNumber(median(group.map(({ result }) => result.lateness.p99))),
 		];
 	});
 	return columns([head, ...lines]);
@@ -162,7 +158,7 @@ function servicesOf(steps: readonly Step[]): string[] {
 		return [
 			String(group[0]!.rate),
 			...costs.map((us) => tellNumber(us, 0)),
-			tellNumber(median(group.map(cpuOf)), 0),
+			tellNumber(median(group.map(({ result }) => result.cpuUsPerPayment)), 0),
 			names.map((name) => `${name} ${tellNumber(heldUp(group, name), 0)}`).join(", "),
 		];
 	});
@@ -185,22 +181,19 @@ function figuresOf(steps: readonly Step[]): Figure[] {
 		const of = (what: string, value: number | undefined, unit: string): Figure =>
 			figure(`${server} at ${rate}/s, ${what}`, value, unit, 2);
 		return [
-			of("p50", median(group.map(({ latency }) => latency.p50)), "ms"),
-			of("p99", median(group.map(({ latency }) => latency.p99)), "ms"),
+			of("p50", median(group.map(({ result }) => result.latency.p50)), "ms"),
+			of("p99", median(group.map(({ result }) => result.latency.p99)), "ms"),
 			of("failed", failedOf(group), "posts"),
-			...(server === relayName ? [of("CPU", median(group.map(cpuOf)), "µs/payment")] : []),
+			...(server === relayName
+				? [of("CPU", median(group.map(({ result }) => result.cpuUsPerPayment)), "µs/payment")]
+				: []),
 		];
 	});
 }
 
 /** In all rounds. */
 function failedOf(group: readonly Step[]): number {
-	return group.reduce((sum, { failed }) => sum + failed, 0);
-}
-
-/** Of all services; undefined where none could be looked at. */
-function cpuOf({ cpuUs }: Step): number | undefined {
-	return cpuUs.size === 0 ? undefined : [...cpuUs.values()].reduce((sum, us) => sum + us, 0);
+	return group.reduce((sum, { result }) => sum + failures(result.counts), 0);
 }
 
 /** The rounds of each rate and server, in the order in which they came first. */

@@ -7,8 +7,9 @@ import { isRelays } from "../processes.ts";
 import { table } from "../report.ts";
 import type { Figure } from "../results.ts";
 import { runAndReport, type Scenario, violationsOf } from "../scenario.ts";
+import { makeWell } from "../settling.ts";
 import type { Target } from "../target.ts";
-import { type Timetable, well } from "../timetable.ts";
+import type { Timetable } from "../timetable.ts";
 
 export interface DrainOptions {
 	readonly count: number;
@@ -69,7 +70,7 @@ function memoryFigure(rssBytes: number): Figure {
 }
 
 async function watch(target: Target, count: number, drain: Drain, maxMs: number, signal: AbortSignal): Promise<void> {
-	await Promise.all([target.processors.default.set(well), target.processors.fallback.set(well)]);
+	await makeWell(target);
 	const healedMs = performance.now();
 	for (;;) {
 		const [a, b] = await Promise.all([countStored(target, "default"), countStored(target, "fallback")]);

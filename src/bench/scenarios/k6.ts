@@ -10,9 +10,8 @@ import { fileURLToPath } from "node:url";
 import type { Terminal } from "../live.ts";
 import type { Figure } from "../results.ts";
 import type { Scenario } from "../scenario.ts";
-import { compareBooks, waitUntilDrained } from "../settling.ts";
+import { compareBooks, makeWell, waitUntilDrained } from "../settling.ts";
 import type { Target } from "../target.ts";
-import { well } from "../timetable.ts";
 
 export interface K6Options {
 	/** The program. */
@@ -43,7 +42,7 @@ const remoteModules: readonly (readonly [RegExp, string])[] = [
 export const k6: Scenario<K6Options> = async (bench, options) => {
 	const { target, out, signal } = bench;
 	const outcome = await runScript(target, options, out, signal);
-	await Promise.all([target.processors.default.set(well), target.processors.fallback.set(well)]);
+	await makeWell(target);
 	const { qtd_sucesso: accepted, qtd_falha: failed } = outcome.pagamentos_solicitados;
 	const drainMs = bench.options.drainS * 1000;
 	const { drained } = await waitUntilDrained(target, accepted, failed, drainMs, signal);
