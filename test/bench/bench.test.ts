@@ -5,8 +5,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { bench, exitBroken, exitTrouble } from "../../src/bench/cli.ts";
 import type { RunResult } from "../../src/bench/run.ts";
-import { type ServedProcessor, serveProcessor } from "../../src/processor/serve.ts";
-import { type Lie, startStubRelay } from "./stub-relay.ts";
+import { type Lie, startStub } from "./stub-relay.ts";
 
 let folder: string;
 beforeAll(async () => {
@@ -14,26 +13,9 @@ beforeAll(async () => {
 });
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
-/** A stub that lies so, and two processors of its own. */
-async function serve(lie: Lie) {
-	const served: ServedProcessor[] = await Promise.all([
-		serveProcessor({ name: "default", port: 0, feeRate: "0.05" }),
-		serveProcessor({ name: "fallback", port: 0, feeRate: "0.15" }),
-	]);
-	const [defaultUrl, fallbackUrl] = served.map(({ port }) => `http://127.0.0.1:${port}`) as [string, string];
-	const relay = await startStubRelay({ default: defaultUrl, fallback: fallbackUrl }, lie);
-	return {
-		urls: [relay.url, defaultUrl, fallbackUrl] as const,
-		async close() {
-			await relay.close();
-			await Promise.all(served.map((one) => one.close()));
-		},
-	};
-}
-
 /** Runs a scenario against a stub that lies so; gives the exit status, what was printed, and the result file. */
 async function drive(lie: Lie, scenario: string, ...args: string[]) {
-	const stub = await serve(lie);
+	const stub = await startStub(lie);
 	const [url, defaultUrl, fallbackUrl] = stub.urls;
 	const written: string[] = [];
 	const urls = ["--url", url, "--default-url", defaultUrl, "--fallback-url", fallbackUrl];
@@ -92,7 +74,7 @@ describe.concurrent("driving a relay", () => {
 	test("another server beside the relay begins each turn empty and with well processors, now after it and now before", async ({
 		onTestFinished,
 	}) => {
-		const other = await serve("none");
+		const other = await startStub("none");
 		onTestFinished(other.close);
 		const admin = { "x-rinha-token": "123", "content-type": "application/json" };
 		for (const url of other.urls.slice(1)) {

@@ -4,8 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { bench, exitBroken, exitTrouble } from "../../src/bench/cli.ts";
-import { serveProcessor } from "../../src/processor/serve.ts";
-import { startStubRelay } from "./stub-relay.ts";
+import { startStub } from "./stub-relay.ts";
 
 let folder: string;
 beforeEach(async () => {
@@ -33,27 +32,22 @@ const outcome = (changes: object) => ({
 
 /** Runs the scenario with a k6 that does as the given shell commands say. */
 async function drive(...commands: string[]) {
-	const processors = await Promise.all([
-		serveProcessor({ name: "default", port: 0, feeRate: "0.05" }),
-		serveProcessor({ name: "fallback", port: 0, feeRate: "0.15" }),
-	]);
-	const [defaultUrl, fallbackUrl] = processors.map(({ port }) => `http://127.0.0.1:${port}`) as [string, string];
-	const relay = await startStubRelay({ default: defaultUrl, fallback: fallbackUrl }, "none");
+	const stub = await startStub("none");
+	const [url, defaultUrl, fallbackUrl] = stub.urls;
 	const k6 = join(folder, "k6");
 	await writeFile(k6, ["#!/bin/sh", ...commands].join("\n"), { mode: 0o755 });
 	await writeFile(join(folder, "rinha.js"), script);
 	const written: string[] = [];
-	const urls = ["--url", relay.url, "--default-url", defaultUrl, "--fallback-url", fallbackUrl];
+	const urls = ["--url", url, "--default-url", defaultUrl, "--fallback-url", fallbackUrl];
 	try {
 		const status = await bench(
 			["k6", ...urls, "--k6", k6, "--scripts", folder, "--users", "7", "--drain-seconds", "0.3", "--out", folder],
 			{ write: (text: string) => void written.push(text) },
 			new AbortController().signal,
 		);
-		return { status, text: written.join(""), addresses: [defaultUrl, fallbackUrl, relay.url] };
+		return { status, text: written.join(""), addresses: stub.urls };
 	} finally {
-		await relay.close();
-		await Promise.all(processors.map((one) => one.close()));
+		await stub.close();
 	}
 }
 

@@ -5,18 +5,42 @@ import { Pool } from "undici";
 import { formatCents, parseCents } from "../../src/payment/amount.ts";
 import { parseInstant } from "../../src/payment/instant.ts";
 import type { Processor } from "../../src/payment/payment.ts";
+import { serveProcessor } from "../../src/processor/serve.ts";
 
 /** What it does wrong: charges its tenth payment twice, drops it, charges or reports a cent too much, or none. */
 export type Lie = "none" | "doubles" | "loses" | "overcharges" | "misreports" | "charges what it refused";
 
-export interface StubRelay {
+interface StubRelay {
 	readonly url: string;
+	close(): Promise<void>;
+}
+
+export interface Stub {
+	/** The relay's, and its processors'. */
+	readonly urls: readonly [url: string, defaultUrl: string, fallbackUrl: string];
 	close(): Promise<void>;
 }
 
 const lieAt = 10;
 
-export async function startStubRelay(urls: Readonly<Record<Processor, string>>, lie: Lie): Promise<StubRelay> {
+/** A relay that lies so, with two processors of its own. */
+export async function startStub(lie: Lie): Promise<Stub> {
+	const served = await Promise.all([
+		serveProcessor({ name: "default", port: 0, feeRate: "0.05" }),
+		serveProcessor({ name: "fallback", port: 0, feeRate: "0.15" }),
+	]);
+	const [defaultUrl, fallbackUrl] = served.map(({ port }) => `http://127.0.0.1:${port}`) as [string, string];
+	const relay = await startStubRelay({ default: defaultUrl, fallback: fallbackUrl }, lie);
+	return {
+		urls: [relay.url, defaultUrl, fallbackUrl],
+		async close() {
+			await relay.close();
+			await Promise.all(served.map((one) => one.close()));
+		},
+	};
+}
+
+async function startStubRelay(urls: Readonly<Record<Processor, string>>, lie: Lie): Promise<StubRelay> {
 	const pools = {
 		default: new Pool(urls.default, { connections: 64 }),
 		fallback: new Pool(urls.fallback, { connections: 64 }),

@@ -183,7 +183,8 @@ export function testRows(name: string, createMedium: () => Medium): void {
 			const kept = [1, 2, 3, 4, 5, 6].map((n) => rows.forgotten(idOf(n)));
 			expect(kept).toEqual([undefined, undefined, "fallback", "default", "fallback", "default"]);
 			expect([rows.open(0, everything, 9), rows.parked(0, 9)]).toEqual([[], []]);
-			for (const processor of processors) expect(rows.dueLast(processor, 9)).toEqual([]);
+			for (const processor of processors)
+				expect([rows.due(processor, everything, 9), rows.dueLast(processor, 9)]).toEqual([[], []]);
 			expect(rows.summary({}).totals.default).toEqual({ count: 0n, amountCents: 0n });
 			await change(rows, () => rows.remember(idOf(3)));
 			expect(rows.forgotten(idOf(3))).toBeUndefined();

@@ -715,7 +715,6 @@ export function testStore(name: string, createUnder: () => StoreUnderTest): void
 	});
 }
 
-/** The charge of the n-th payment as its processor would record it. */
 /** What is due at either processor. */
 async function pursue({ now, store }: Scene, session = "a"): Promise<Job[]> {
 	const jobs: Job[] = [];
@@ -728,6 +727,7 @@ function nextDueMs({ store }: Scene): number {
 	return Math.min(...processors.map((processor) => store.nextDueMs(processor) ?? Number.POSITIVE_INFINITY));
 }
 
+/** The charge of the n-th payment as its processor would record it. */
 async function chargeOf(scene: Scene, n: number): Promise<Charge> {
 	const payment = (await scene.now(scene.store.payment(idOf(n))))!;
 	return { ...payment.pin!, amountCents: payment.amountCents };
