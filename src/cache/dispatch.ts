@@ -205,12 +205,13 @@ export function createDispatcher(
 
 	function nextJobs(stream: Stream): Promise<readonly Job[]> {
 		return new Promise((resolve) => {
-			stream.deliver = (jobs) => {
+			const deliver = (jobs: readonly Job[]): void => {
 				waiting.delete(stream);
 				stream.deliver = undefined;
 				stream.active = true;
 				resolve(jobs);
 			};
+			stream.deliver = deliver;
 			waiting.add(stream);
 			wake();
 		});

@@ -4,6 +4,7 @@
 // pin, a release or a renewal under it turns out to be fenced; when a person resolves the payment; when the payment is
 // leased anew; with a new epoch; and when it has run out. The last covers every end that was not seen here. A count may
 // lag behind the store's, but only ever too high: nobody gets more than their credit because of it.
+import { ChurnMap } from "../churn.ts";
 import type { Clock } from "../clock.ts";
 import type { Job, Lane, LeaseKey, Store } from "./store/store.ts";
 
@@ -32,8 +33,8 @@ export interface Holdings {
 }
 
 export function createHoldings(store: Store, clock: Clock, leaseMs: number): Holdings {
-	const byToken = new Map<number, Holding>();
-	const byId = new Map<string, Holding>();
+	const byToken = new ChurnMap<number, Holding>();
+	const byId = new ChurnMap<string, Holding>();
 	const counts = new Map<string, Record<Lane | "retries", number>>();
 	const wakes = new Set<() => void>();
 	let epoch = 0;

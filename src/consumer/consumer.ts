@@ -100,7 +100,7 @@ export function createConsumer(options: ConsumerOptions): Consumer {
 				const { job } = hand;
 				if (outcome === "no_slot") board[processor].limiter.noSlot();
 				if (outcome === "pinned" && job.attempts === 0) budget.earn();
-				else if (outcome !== "pinned" && job.attempts > 0) budget.refund(hand.freeRetry === true);
+				else if (outcome !== "pinned" && job.attempts > 0) budget.refund(hand.freeRetry);
 			},
 			settled: (_, ms) => commits.add(ms),
 		},
@@ -117,7 +117,7 @@ export function createConsumer(options: ConsumerOptions): Consumer {
 					log.error({ id: hand.job.id, processor }, "charged, but the books say elsewhere: somebody must look");
 			},
 			onFinish(finish) {
-				delete hand.abort;
+				hand.abort = undefined;
 				done();
 				finished(hand, finish);
 			},

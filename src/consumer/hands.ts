@@ -2,6 +2,7 @@
 //
 // A job stays here while its release or settle is not answered, so that a stream that reconnects takes its lease up
 // again: a lease that nobody names is taken for one whose job never arrived.
+import { ChurnMap } from "../churn.ts";
 import type { Clock } from "../clock.ts";
 import type { AttemptResult } from "../payment/life.ts";
 import type { Job } from "./ports.ts";
@@ -19,11 +20,11 @@ export interface Hand {
 	/** What is known of the attempt under this lease. */
 	result: AttemptResult;
 	/** It was sent to find out whether its processor charges again. */
-	probing?: boolean;
+	probing: boolean;
 	/** Its retry cost the budget nothing. */
-	freeRetry?: boolean;
+	freeRetry: boolean;
 	/** Set while a worker has it. */
-	abort?: (reason: string) => void;
+	abort: ((reason: string) => void) | undefined;
 }
 
 export interface Hands {
@@ -40,13 +41,27 @@ export interface Hands {
 	readonly size: number;
 }
 
+/** All its members at once, so that hands stay of one shape. */
+export function newHand(job: Job, arrivedAtMs: number, leaseEndsAtMs: number): Hand {
+	return {
+		job,
+		arrivedAtMs,
+		leaseEndsAtMs,
+		lost: false,
+		sent: false,
+		result: "unasked",
+		probing: false,
+		freeRetry: false,
+		abort: undefined,
+	};
+}
+
 export function createHands(clock: Clock): Hands {
-	const byToken = new Map<bigint, Hand>();
+	const byToken = new ChurnMap<bigint, Hand>();
 	return {
 		take(job, leaseMs) {
 			const arrivedAtMs = clock.monotonic();
-			const leaseEndsAtMs = arrivedAtMs + leaseMs;
-			const hand: Hand = { job, arrivedAtMs, leaseEndsAtMs, lost: false, sent: false, result: "unasked" };
+			const hand = newHand(job, arrivedAtMs, arrivedAtMs + leaseMs);
 			byToken.set(job.token, hand);
 			return hand;
 		},

@@ -2,6 +2,7 @@
 //
 // A task that does not end within a grace after its abort is abandoned: its worker goes on to the next, and the task is
 // told so. However a task ends, `onFinish` is called, once.
+import { ChurnSet } from "../churn.ts";
 import type { Clock } from "../clock.ts";
 import { createChannel } from "./channel.ts";
 
@@ -53,7 +54,7 @@ interface Entry {
 
 export function createPool({ workersMax, graceMs, clock, onError }: PoolOptions): Pool {
 	const channel = createChannel<Entry>(workersMax);
-	const entries = new Set<Entry>();
+	const entries = new ChurnSet<Entry>();
 	const drained = Promise.withResolvers<void>();
 	let closed = false;
 
@@ -67,7 +68,8 @@ export function createPool({ workersMax, graceMs, clock, onError }: PoolOptions)
 	function carry(entry: Entry): Promise<void> {
 		const { task, controller } = entry;
 		return new Promise((resolve) => {
-			entry.finish = (finish) => {
+			// By its name: churn.ts tells why.
+			const onEnd = (finish: Finish): void => {
 				if (entry.finished) return;
 				entry.finished = true;
 				entry.cancelTimer?.();
@@ -80,6 +82,7 @@ export function createPool({ workersMax, graceMs, clock, onError }: PoolOptions)
 				if (closed && entries.size === 0) drained.resolve();
 				resolve();
 			};
+			entry.finish = onEnd;
 			entry.cancelTimer ??= clock.after(task.deadlineMs, () => abort(entry, "its deadline has passed"));
 			runTask(task, controller.signal).then(
 				() => entry.finish({ how: "done" }),

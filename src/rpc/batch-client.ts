@@ -3,11 +3,13 @@
 // What is called in the same turn, or while as many batches are under way as may be, goes into the next batch. When the
 // stream breaks it is opened again, and what was not answered is sent again: every call that goes this way is idempotent.
 // A call ends by its deadline at the latest.
+
 import { create, type DescMessage, type MessageInitShape, type MessageShape, toBinary } from "@bufbuild/protobuf";
 import { Code, ConnectError, type Transport } from "@connectrpc/connect";
+import { ChurnMap, ChurnSet } from "../churn.ts";
 import type { Clock } from "../clock.ts";
 import { type BatchMethod, batchNumber } from "./batch-method.ts";
-import { createDeadlineWheel, type Timed } from "./deadline-wheel.ts";
+import { createDeadlineWheel, type Timed, untimed } from "./deadline-wheel.ts";
 
 export interface BatchBounds {
 	/** Items in one batch; the contract allows 1,024. */
@@ -98,7 +100,7 @@ interface Entry<Item, Outcome> extends Timed {
 
 /** One stream, from its opening to its end. */
 interface Stream<Item, Outcome, Request> {
-	readonly underWay: Map<number, Entry<Item, Outcome>[]>;
+	readonly underWay: ChurnMap<number, Entry<Item, Outcome>[]>;
 	readonly controller: AbortController;
 	pull: ((next: IteratorResult<Request>) => void) | undefined;
 	nextBatch: number;
@@ -116,7 +118,7 @@ export function createBatchClient<Item, Outcome, I extends DescMessage, O extend
 	const { batchMax, windowMax, pendingMax, tickMs } = bounds;
 	const wheel = createDeadlineWheel<Waiting>(clock, tickMs, expire);
 
-	let waiting = new Set<Waiting>();
+	const waiting = new ChurnSet<Waiting>();
 	let unsettled = 0;
 	let suspects = 0;
 	let stream: Stream<Item, Outcome, Request> | undefined;
@@ -139,7 +141,7 @@ export function createBatchClient<Item, Outcome, I extends DescMessage, O extend
 		if (refused) return Promise.reject(refused);
 		return new Promise((resolve, reject) => {
 			const entry: Waiting = {
-				dueTick: 0,
+				...untimed,
 				item,
 				resolve,
 				reject,
@@ -150,8 +152,9 @@ export function createBatchClient<Item, Outcome, I extends DescMessage, O extend
 				suspect: false,
 			};
 			if (signal) {
-				entry.onAbort = () => fail(entry, new ConnectError("the call was canceled", Code.Canceled));
-				signal.addEventListener("abort", entry.onAbort, { once: true });
+				const onAbort = (): void => fail(entry, new ConnectError("the call was canceled", Code.Canceled));
+				entry.onAbort = onAbort;
+				signal.addEventListener("abort", onAbort, { once: true });
 			}
 			unsettled++;
 			waiting.add(entry);
@@ -330,7 +333,7 @@ export function createBatchClient<Item, Outcome, I extends DescMessage, O extend
 	async function attempt(): Promise<ConnectError> {
 		const controller = new AbortController();
 		const from: Stream<Item, Outcome, Request> = {
-			underWay: new Map(),
+			underWay: new ChurnMap(),
 			controller,
 			pull: undefined,
 			nextBatch: 1,
@@ -382,7 +385,11 @@ export function createBatchClient<Item, Outcome, I extends DescMessage, O extend
 			unanswered = unanswered.filter((entry) => entry.state === "sent");
 		}
 		for (const entry of unanswered) entry.state = "waiting";
-		if (unanswered.length > 0) waiting = new Set([...unanswered, ...waiting]);
+		if (unanswered.length > 0) {
+			const later = [...waiting];
+			waiting.clear();
+			for (const entry of [...unanswered, ...later]) waiting.add(entry);
+		}
 		return error;
 	}
 

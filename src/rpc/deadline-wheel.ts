@@ -1,4 +1,5 @@
-// Deadlines of many items on one timer: a coarse wheel, so that an item costs two set operations and no timer of its own.
+// Deadlines of many items on one timer: a coarse wheel of linked lists, so that an item costs a few assignments and no timer
+// of its own.
 import type { Clock } from "../clock.ts";
 
 /** Slots of the wheel; deadlines further away than its round stay in their slot for another one. */
@@ -7,6 +8,9 @@ const slotCount = 256;
 export interface Timed {
 	/** Written by the wheel. */
 	dueTick: number;
+	/** Neighbours in the list of the wheel's slot, the slot itself among them; none while it is not in the wheel. */
+	before: Timed | undefined;
+	after: Timed | undefined;
 }
 
 export interface DeadlineWheel<T extends Timed> {
@@ -17,12 +21,15 @@ export interface DeadlineWheel<T extends Timed> {
 	stop(): void;
 }
 
+/** What is to be timed, before it is. */
+export const untimed: Timed = { dueTick: 0, before: undefined, after: undefined };
+
 export function createDeadlineWheel<T extends Timed>(
 	clock: Clock,
 	tickMs: number,
 	onDue: (item: T) => void,
 ): DeadlineWheel<T> {
-	const slots = Array.from({ length: slotCount }, () => new Set<T>());
+	const slots = Array.from({ length: slotCount }, emptySlot);
 	let count = 0;
 	let cancelTick: (() => void) | undefined;
 	/** The last tick that was looked at. */
@@ -31,16 +38,22 @@ export function createDeadlineWheel<T extends Timed>(
 	function tick(): void {
 		const nowTick = Math.floor(clock.monotonic() / tickMs);
 		const first = Math.max(doneTick + 1, nowTick - slotCount + 1);
-		for (let at = first; at <= nowTick; at++) {
-			const slot = slots[at % slotCount]!;
-			for (const item of slot) {
-				if (item.dueTick > nowTick || !slot.delete(item)) continue;
-				count--;
-				onDue(item);
-			}
-		}
+		for (let at = first; at <= nowTick; at++) for (const item of dueIn(slots[at % slotCount]!, nowTick)) expire(item);
 		doneTick = nowTick;
 		cancelTick = count > 0 ? clock.after(tickMs, tick) : undefined;
+	}
+
+	/** Unless it was removed because of one that was due before it. */
+	function expire(item: Timed): void {
+		if (!item.after) return;
+		remove(item);
+		onDue(item as T);
+	}
+
+	function remove(item: Timed): void {
+		if (!item.after) return;
+		unlink(item);
+		count--;
 	}
 
 	return {
@@ -51,14 +64,42 @@ export function createDeadlineWheel<T extends Timed>(
 		add(item, ms) {
 			const nowMs = clock.monotonic();
 			item.dueTick = Math.ceil((nowMs + ms) / tickMs);
-			slots[item.dueTick % slotCount]!.add(item);
+			link(item, slots[item.dueTick % slotCount]!);
 			count++;
 			if (cancelTick) return;
 			doneTick = Math.floor(nowMs / tickMs);
 			cancelTick = clock.after(tickMs, tick);
 		},
-		remove(item) {
-			if (slots[item.dueTick % slotCount]!.delete(item)) count--;
-		},
+		remove,
 	};
+}
+
+/** Before the first and behind the last of its items. */
+function emptySlot(): Timed {
+	const slot: Timed = { ...untimed };
+	slot.before = slot;
+	slot.after = slot;
+	return slot;
+}
+
+function dueIn(slot: Timed, nowTick: number): Timed[] {
+	const due: Timed[] = [];
+	for (let item = slot.after!; item !== slot; item = item.after!) if (item.dueTick <= nowTick) due.push(item);
+	return due;
+}
+
+function link(item: Timed, slot: Timed): void {
+	const last = slot.before!;
+	item.before = last;
+	item.after = slot;
+	last.after = item;
+	slot.before = item;
+}
+
+/** An item that left must not point to those that stayed: once old, it would keep them, and theirs, alive. */
+function unlink(item: Timed): void {
+	item.before!.after = item.after;
+	item.after!.before = item.before;
+	item.before = undefined;
+	item.after = undefined;
 }

@@ -7,7 +7,7 @@ import type { Delivery } from "../../src/cache/dispatch.ts";
 import type { Job as StoreJob } from "../../src/cache/store/store.ts";
 import type { Clock } from "../../src/clock.ts";
 import type { ChargeEnd } from "../../src/consumer/charge.ts";
-import type { Hand } from "../../src/consumer/hands.ts";
+import { type Hand, newHand } from "../../src/consumer/hands.ts";
 import type { Job } from "../../src/consumer/ports.ts";
 import { type Processor, processors } from "../../src/payment/payment.ts";
 import { type CallPorts, createCalls } from "./calls.ts";
@@ -152,8 +152,7 @@ export function createWorker(name: string, ports: WorkerPorts): Worker & { take(
 		for (const { token, epoch, ...rest } of jobs) {
 			const job: Job = { ...rest, token: BigInt(token), epoch: BigInt(epoch) };
 			const arrivedAtMs = clock.monotonic();
-			const leaseEndsAtMs = arrivedAtMs + leaseMs;
-			const hand: Hand = { job, arrivedAtMs, leaseEndsAtMs, lost: false, sent: false, result: "unasked" };
+			const hand = newHand(job, arrivedAtMs, arrivedAtMs + leaseMs);
 			world.note(() => `${session} gets ${job.id}#${token}${job.pin ? ` in doubt at ${job.pin.processor}` : ""}`);
 			hands.set(job.token, hand);
 			const processor = choose(job);

@@ -7,7 +7,7 @@ import { createBoard } from "../../consumer/board.ts";
 import { chargeDeadlineMs } from "../../consumer/deadline.ts";
 import { createDispatch } from "../../consumer/dispatch.ts";
 import { createFifo } from "../../consumer/fifo.ts";
-import type { Hand } from "../../consumer/hands.ts";
+import { type Hand, newHand } from "../../consumer/hands.ts";
 import { observe } from "../../consumer/observe.ts";
 import type { ChargeAnswer } from "../../consumer/ports.ts";
 import { createRetryBudget } from "../../consumer/retry-budget.ts";
@@ -139,5 +139,5 @@ export function feed(arrivals: Float64Array, at: (ms: number, task: () => void) 
 
 function makeHand(id: string, attempts: number, arrivedAtMs: number): Hand {
 	const job = { id, amountCents: 1990n, token: 0n, epoch: 0n, attempts };
-	return { job, arrivedAtMs, leaseEndsAtMs: Number.POSITIVE_INFINITY, lost: false, sent: false, result: "none" };
+	return newHand(job, arrivedAtMs, Number.POSITIVE_INFINITY);
 }

@@ -2,6 +2,7 @@
 //
 // Synchronous and alone with its rows: whoever calls it opens the transaction before, and commits it after. The rules
 // of who may be charged where are those of payment/life.ts; here they meet leases, slots, counters and epochs.
+import { ChurnSet } from "../../churn.ts";
 import type { Clock } from "../../clock.ts";
 import { eventOf, type PaymentEvent } from "../../payment/event.ts";
 import type { Payment, Resolution } from "../../payment/life.ts";
@@ -61,7 +62,7 @@ export function createEngine(
 	/** Rows that were leased and came back unpinned: they go out again first. At most `returnedMax`, and what was leased. */
 	let returned: Row[] = [];
 	/** Tokens of the attempts that are open, and how many of them there are by processor. */
-	const openAttempts = new Set<number>();
+	const openAttempts = new ChurnSet<number>();
 	const inFlight: Record<Processor, number> = { default: 0, fallback: 0 };
 	/** When the next poll of each processor may be granted, on the monotonic clock. */
 	const nextPollMs: Record<Processor, number> = { default: 0, fallback: 0 };

@@ -1,4 +1,5 @@
 // Leases: who works on which payment, until when. In memory; a restart ends them, but for those that are taken up again.
+import { ChurnMap } from "../../churn.ts";
 import type { Lane } from "./store.ts";
 
 export interface Lease {
@@ -43,8 +44,8 @@ export function createLeases(boot: number): Leases {
 	let issued = 0;
 	let pursuits = 0;
 	let pursuitTurn = 0;
-	const byToken = new Map<number, Lease>();
-	const byId = new Map<string, Lease>();
+	const byToken = new ChurnMap<number, Lease>();
+	const byId = new ChurnMap<string, Lease>();
 	const count = ({ lane }: Lease, by: 1 | -1) => {
 		if (lane === "fresh") return;
 		pursuits += by;

@@ -1,5 +1,6 @@
 // Keeps rows in memory that are read again soon: those that wait to be given out for the first time, and those that are
 // being worked on. So a payment without trouble is written three times, and read once: to see whether its id is new.
+import { ChurnMap } from "../../churn.ts";
 import type { Row, Rows } from "./rows.ts";
 
 export interface RowCacheBounds {
@@ -12,7 +13,7 @@ export interface RowCacheBounds {
 const rowCacheBounds: RowCacheBounds = { keptMax: 4096, tailMax: 4096 };
 
 export function withRowCache(rows: Rows, { keptMax, tailMax } = rowCacheBounds): Rows {
-	const kept = new Map<string, Row>();
+	const kept = new ChurnMap<string, Row>();
 	/** The newest rows that were inserted as accepted, in order. Nothing else changes them before `open` gives them out. */
 	let tail: Row[] = [];
 	/** All open rows after this one are in the tail; infinite where it is not known. */

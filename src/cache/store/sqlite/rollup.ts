@@ -58,7 +58,7 @@ export function createRollup(db: DatabaseSync): Rollup {
 	);
 	between.setReadBigInts(true);
 	/** Of the lowest level; the levels above follow from it when it is written. */
-	let pending: readonly Buckets[] = processors.map(() => new Map());
+	const pending: Buckets[] = processors.map(() => new Map());
 
 	/** Sums whole buckets of one level, from `first` to `last`, both included. */
 	function sum(level: number, first: number, last: number, into: Record<Processor, Bucket>): number {
@@ -98,12 +98,14 @@ export function createRollup(db: DatabaseSync): Rollup {
 		flush() {
 			for (const code of processors.keys()) {
 				let buckets = pending[code] as Buckets;
+				if (buckets.size === 0) continue;
+				// A new one, and not a cleared one: see churn.ts.
+				pending[code] = new Map();
 				for (let level = 0; buckets.size > 0 && level < shifts.length; level++) {
 					for (const [bucket, { count, cents }] of buckets)
 						upsert.run(level, bucket, code, count, cents & lowMask, cents >> lowBits);
 					buckets = joined(buckets, factorAbove(level));
 				}
-				pending[code]?.clear();
 			}
 		},
 		summary({ fromUs = 0, toUs = Number.MAX_SAFE_INTEGER }) {
@@ -112,7 +114,7 @@ export function createRollup(db: DatabaseSync): Rollup {
 			return { totals: { default: totalsOf(into.default), fallback: totalsOf(into.fallback) }, rowsVisited };
 		},
 		clear() {
-			pending = processors.map(() => new Map());
+			for (const code of processors.keys()) pending[code] = new Map();
 			db.exec("DELETE FROM total");
 		},
 	};
