@@ -4,6 +4,7 @@
 // up nothing and fills no memory. Whoever was served goes to the end of the line. Work is looked for when the store says
 // that there may be some, when a lease has ended, when a pursuit falls due, and at every tick.
 import { Code, ConnectError } from "@connectrpc/connect";
+import { ChurnSet } from "../churn.ts";
 import type { Clock } from "../clock.ts";
 import { type Processor, processors } from "../payment/payment.ts";
 import type { Holdings } from "./holdings.ts";
@@ -77,7 +78,7 @@ export function createDispatcher(
 	const { store } = holdings;
 	const streams = new Map<string, Stream>();
 	/** Streams whose consumer waits, the longest first. */
-	const waiting = new Set<Stream>();
+	const waiting = new ChurnSet<Stream>();
 	let dealing = false;
 	let again = false;
 	/** A tick has come: pursuits are looked for whatever the store says of the next one's time, and life is shown. */

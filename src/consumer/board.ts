@@ -61,7 +61,7 @@ function createSite(processor: Processor, { limiter: limits, breaker: breaks, cl
 			const nowMs = clock.monotonic();
 			return {
 				processor,
-				...(health && { health: { ...health.answer, ageMs: nowMs - health.atMs } }),
+				health: health && { ...health.answer, ageMs: nowMs - health.atMs },
 				measured: { meanMs: latencies.meanMs, ageMs: latencies.ageMs() },
 				successAgeMs: nowMs - successAtMs,
 				breaker: breaker.state,

@@ -12,7 +12,7 @@ import type { Processor } from "../payment/payment.ts";
 export interface ProcessorKnowledge {
 	readonly processor: Processor;
 	/** Its last health answer, if it gave one. */
-	readonly health?: { readonly failing: boolean; readonly minResponseMs: number; readonly ageMs: number };
+	readonly health?: { readonly failing: boolean; readonly minResponseMs: number; readonly ageMs: number } | undefined;
 	/** Its charges of late: their mean, and how long ago the last one was answered (infinite before the first). */
 	readonly measured: { readonly meanMs: number; readonly ageMs: number };
 	/** How long ago it last charged or knew a duplicate; infinite before the first. */

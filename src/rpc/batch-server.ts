@@ -1,6 +1,8 @@
 // The serving side of a stream of batches: each is carried out at once, and answered when it is done, in any order.
+
 import type { DescMessage, MessageInitShape, MessageShape } from "@bufbuild/protobuf";
 import { Code, ConnectError, type HandlerContext } from "@connectrpc/connect";
+import { ChurnSet } from "../churn.ts";
 import { type BatchMethod, batchItemsMax, batchNumber } from "./batch-method.ts";
 
 /** Batches of one stream under way or waiting to be written; beyond, the stream is not read. */
@@ -34,7 +36,7 @@ function answers<Item, Outcome, I extends DescMessage, O extends DescMessage>(
 ): AsyncIterator<MessageInitShape<O>> {
 	type Next = IteratorResult<MessageInitShape<O>>;
 	const done: MessageInitShape<O>[] = [];
-	const underWay = new Set<number>();
+	const underWay = new ChurnSet<number>();
 	let reading = false;
 	let ended = false;
 	let over = false;
