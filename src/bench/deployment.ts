@@ -21,11 +21,11 @@ export interface Share {
 /** Of the image's entry point. */
 export const imageFlags = ["--single-threaded", "--no-turbofan", "--max-semi-space-size=4"];
 export const budget: Readonly<Record<"nginx" | "cache" | "consumer" | "api1" | "api2", Share>> = {
-	nginx: { cpus: 0.15, memoryMb: 20, flags: [] },
+	nginx: { cpus: 0.16, memoryMb: 20, flags: [] },
 	cache: { cpus: 0.43, memoryMb: 100, flags: ["--max-old-space-size=56"] },
-	consumer: { cpus: 0.44, memoryMb: 94, flags: ["--max-old-space-size=48"] },
-	api1: { cpus: 0.24, memoryMb: 68, flags: ["--max-old-space-size=40"] },
-	api2: { cpus: 0.24, memoryMb: 68, flags: ["--max-old-space-size=40"] },
+	consumer: { cpus: 0.40, memoryMb: 94, flags: ["--max-old-space-size=48"] },
+	api1: { cpus: 0.255, memoryMb: 68, flags: ["--max-old-space-size=40"] },
+	api2: { cpus: 0.255, memoryMb: 68, flags: ["--max-old-space-size=40"] },
 };
 
 export interface DeployOptions extends LaunchOptions {
