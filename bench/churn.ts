@@ -1,6 +1,6 @@
 // How much of what should die young grows old, and what an entry costs, for a few ways to hold 32 entries that come and go.
 //
-// node --max-semi-space-size=4 bench/churn.ts
+// node --single-threaded --no-turbofan --max-semi-space-size=4 bench/churn.ts
 import { getHeapSpaceStatistics } from "node:v8";
 import { ChurnMap } from "../src/churn.ts";
 

@@ -6,7 +6,8 @@
 // is begun anew now and then cuts that chain.
 //
 // The same happens to what a function written right behind `some.property =` can see: V8 puts such a function among the
-// old ones from the start. On hot paths it gets a name first. `node bench/churn.ts` shows both.
+// old ones from the start. On hot paths it gets a name first. bench/churn.ts
+// shows both.
 
 /** A new table is begun when so many entries have gone, and at least as many as there are. */
 const goneMax = 128;
@@ -27,7 +28,10 @@ export class ChurnMap<K, V> implements Iterable<[K, V]> {
 		return this.#entries.has(key);
 	}
 
-	/** Not while it is iterated over: the iterator may not see what is set, or what goes from then on. */
+	/**
+	 * Not while it is iterated over: the iterator may go on over the table that was left, miss what is set, and meet what
+	 * goes from then on.
+	 */
 	set(key: K, value: V): void {
 		if (this.#gone >= goneMax && this.#gone >= this.#entries.size) {
 			this.#entries = new Map(this.#entries);
@@ -42,6 +46,7 @@ export class ChurnMap<K, V> implements Iterable<[K, V]> {
 		return true;
 	}
 
+	/** Not while it is iterated over. */
 	clear(): void {
 		this.#entries = new Map();
 		this.#gone = 0;

@@ -23,7 +23,7 @@ export const imageFlags = ["--single-threaded", "--no-turbofan", "--max-semi-spa
 export const budget: Readonly<Record<"nginx" | "cache" | "consumer" | "api1" | "api2", Share>> = {
 	nginx: { cpus: 0.16, memoryMb: 20, flags: [] },
 	cache: { cpus: 0.43, memoryMb: 100, flags: ["--max-old-space-size=56"] },
-	consumer: { cpus: 0.40, memoryMb: 94, flags: ["--max-old-space-size=48"] },
+	consumer: { cpus: 0.4, memoryMb: 94, flags: ["--max-old-space-size=48"] },
 	api1: { cpus: 0.255, memoryMb: 68, flags: ["--max-old-space-size=40"] },
 	api2: { cpus: 0.255, memoryMb: 68, flags: ["--max-old-space-size=40"] },
 };

@@ -13,7 +13,7 @@ export interface Fifo<T> {
 const slackMax = 1024;
 
 export function createFifo<T>(): Fifo<T> {
-	let items: T[] = [];
+	let items: (T | undefined)[] = [];
 	let head = 0;
 	return {
 		get size() {
@@ -25,7 +25,9 @@ export function createFifo<T>(): Fifo<T> {
 		peek: () => items[head],
 		shift() {
 			if (head === items.length) return undefined;
-			const item = items[head++];
+			const item = items[head];
+			// What is taken must not be kept alive until the array is cut.
+			items[head++] = undefined;
 			if (head === items.length || head >= slackMax) {
 				items = items.slice(head);
 				head = 0;
@@ -33,7 +35,7 @@ export function createFifo<T>(): Fifo<T> {
 			return item;
 		},
 		clear() {
-			const rest = items.slice(head);
+			const rest = items.slice(head) as T[];
 			items = [];
 			head = 0;
 			return rest;

@@ -6,6 +6,7 @@
 // confirmed is sent again after a pause, under the same id, until it is: the outbox keeps it over restarts. What was
 // confirmed leaves the outbox a little later, in a batch, because that costs a commit; a publisher that is killed before
 // then publishes those events twice.
+import { ChurnSet } from "../churn.ts";
 import type { Clock } from "../clock.ts";
 import { type Pauses, pauseMs } from "../pause.ts";
 import type { EventType, PaymentEvent } from "../payment/event.ts";
@@ -87,9 +88,9 @@ export function createPublisher(options: PublisherOptions): Publisher {
 	const closing = new AbortController();
 	/** Every event up to this one is confirmed; of those after it, the ones of the last batch in `confirmed` are, too. */
 	let confirmedUpTo = 0;
-	const confirmed = new Set<number>();
+	const confirmed = new ChurnSet<number>();
 	/** Sent, and not known to be confirmed. */
-	const sent = new Set<number>();
+	const sent = new ChurnSet<number>();
 	let published = 0;
 	let retried = 0;
 	let failed = false;

@@ -9,7 +9,7 @@ import { Code, ConnectError, type Transport } from "@connectrpc/connect";
 import { ChurnMap, ChurnSet } from "../churn.ts";
 import type { Clock } from "../clock.ts";
 import { type BatchMethod, batchNumber } from "./batch-method.ts";
-import { createDeadlineWheel, type Timed, untimed } from "./deadline-wheel.ts";
+import { createDeadlineWheel, type Timed } from "./deadline-wheel.ts";
 
 export interface BatchBounds {
 	/** Items in one batch; the contract allows 1,024. */
@@ -141,7 +141,9 @@ export function createBatchClient<Item, Outcome, I extends DescMessage, O extend
 		if (refused) return Promise.reject(refused);
 		return new Promise((resolve, reject) => {
 			const entry: Waiting = {
-				...untimed,
+				dueTick: 0,
+				before: undefined,
+				after: undefined,
 				item,
 				resolve,
 				reject,

@@ -14,7 +14,10 @@ export interface Timed {
 }
 
 export interface DeadlineWheel<T extends Timed> {
-	/** `onDue` is called at the end of the tick in which `ms` have passed: never early, at most two ticks late. */
+	/**
+	 * `onDue` is called at the end of the tick in which `ms` have passed: never early, at most two ticks late. What is in
+	 * the wheel already is timed anew.
+	 */
 	add(item: T, ms: number): void;
 	remove(item: T): void;
 	/** Lets go of the timer; to be called once nothing is in it any more. */
@@ -22,7 +25,7 @@ export interface DeadlineWheel<T extends Timed> {
 }
 
 /** What is to be timed, before it is. */
-export const untimed: Timed = { dueTick: 0, before: undefined, after: undefined };
+export const untimed: Readonly<Timed> = { dueTick: 0, before: undefined, after: undefined };
 
 export function createDeadlineWheel<T extends Timed>(
 	clock: Clock,
@@ -38,14 +41,15 @@ export function createDeadlineWheel<T extends Timed>(
 	function tick(): void {
 		const nowTick = Math.floor(clock.monotonic() / tickMs);
 		const first = Math.max(doneTick + 1, nowTick - slotCount + 1);
-		for (let at = first; at <= nowTick; at++) for (const item of dueIn(slots[at % slotCount]!, nowTick)) expire(item);
+		// What is added meanwhile is due in a tick that is still to come.
 		doneTick = nowTick;
+		for (let at = first; at <= nowTick; at++) for (const item of dueIn(slots[at % slotCount]!, nowTick)) expire(item);
 		cancelTick = count > 0 ? clock.after(tickMs, tick) : undefined;
 	}
 
 	/** Unless it was removed because of one that was due before it. */
 	function expire(item: Timed): void {
-		if (!item.after) return;
+		if (!item.after || item.dueTick > doneTick) return;
 		remove(item);
 		onDue(item as T);
 	}
@@ -62,13 +66,15 @@ export function createDeadlineWheel<T extends Timed>(
 			cancelTick = undefined;
 		},
 		add(item, ms) {
+			remove(item);
 			const nowMs = clock.monotonic();
-			item.dueTick = Math.ceil((nowMs + ms) / tickMs);
+			if (!cancelTick) {
+				doneTick = Math.floor(nowMs / tickMs);
+				cancelTick = clock.after(tickMs, tick);
+			}
+			item.dueTick = Math.max(doneTick + 1, Math.ceil((nowMs + ms) / tickMs));
 			link(item, slots[item.dueTick % slotCount]!);
 			count++;
-			if (cancelTick) return;
-			doneTick = Math.floor(nowMs / tickMs);
-			cancelTick = clock.after(tickMs, tick);
 		},
 		remove,
 	};
