@@ -1,5 +1,6 @@
 // Posts payments over many keep-alive connections, each with one request at a time, and notes what became of each.
 import { Client, type Dispatcher } from "undici";
+import { createFifo } from "../consumer/fifo.ts";
 import type { Amounts } from "./amounts.ts";
 import type { Ids } from "./ids.ts";
 import type { Meter } from "./meter.ts";
@@ -138,7 +139,7 @@ export function createDriver(options: DriverOptions): Driver {
 			open++;
 			const send = free.shift();
 			if (send) send(post);
-			else if (waiting.length() < waitingMax) waiting.push(post);
+			else if (waiting.size < waitingMax) waiting.push(post);
 			else end(post, "refused", "no connection free, not sent");
 		},
 		open: () => open,
@@ -156,23 +157,4 @@ export function createDriver(options: DriverOptions): Driver {
 
 function nameOf(error: Error & { code?: unknown }): string {
 	return typeof error.code === "string" ? error.code : error.name;
-}
-
-/** First in, first out, without moving what is left at every step. */
-function createFifo<T>(): { push(item: T): void; shift(): T | undefined; length(): number } {
-	let items: T[] = [];
-	let head = 0;
-	return {
-		push: (item) => void items.push(item),
-		shift() {
-			if (head === items.length) return undefined;
-			const item = items[head++];
-			if (head > 1024 && head * 2 > items.length) {
-				items = items.slice(head);
-				head = 0;
-			}
-			return item;
-		},
-		length: () => items.length - head,
-	};
 }
