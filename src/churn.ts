@@ -48,6 +48,7 @@ export class ChurnMap<K, V> implements Iterable<[K, V]> {
 
 	/** Not while it is iterated over. */
 	clear(): void {
+		if (this.#entries.size === 0) return;
 		this.#entries = new Map();
 		this.#gone = 0;
 	}

@@ -206,6 +206,7 @@ export function createDispatcher(
 
 	function nextJobs(stream: Stream): Promise<readonly Job[]> {
 		return new Promise((resolve) => {
+			// By its name: churn.ts tells why.
 			const deliver = (jobs: readonly Job[]): void => {
 				waiting.delete(stream);
 				stream.deliver = undefined;

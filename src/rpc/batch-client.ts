@@ -3,7 +3,6 @@
 // What is called in the same turn, or while as many batches are under way as may be, goes into the next batch. When the
 // stream breaks it is opened again, and what was not answered is sent again: every call that goes this way is idempotent.
 // A call ends by its deadline at the latest.
-
 import { create, type DescMessage, type MessageInitShape, type MessageShape, toBinary } from "@bufbuild/protobuf";
 import { Code, ConnectError, type Transport } from "@connectrpc/connect";
 import { ChurnMap, ChurnSet } from "../churn.ts";
@@ -154,6 +153,7 @@ export function createBatchClient<Item, Outcome, I extends DescMessage, O extend
 				suspect: false,
 			};
 			if (signal) {
+				// By its name: churn.ts tells why.
 				const onAbort = (): void => fail(entry, new ConnectError("the call was canceled", Code.Canceled));
 				entry.onAbort = onAbort;
 				signal.addEventListener("abort", onAbort, { once: true });

@@ -1,5 +1,4 @@
 // The serving side of a stream of batches: each is carried out at once, and answered when it is done, in any order.
-
 import type { DescMessage, MessageInitShape, MessageShape } from "@bufbuild/protobuf";
 import { Code, ConnectError, type HandlerContext } from "@connectrpc/connect";
 import { ChurnSet } from "../churn.ts";

@@ -24,9 +24,6 @@ export interface DeadlineWheel<T extends Timed> {
 	stop(): void;
 }
 
-/** What is to be timed, before it is. */
-export const untimed: Readonly<Timed> = { dueTick: 0, before: undefined, after: undefined };
-
 export function createDeadlineWheel<T extends Timed>(
 	clock: Clock,
 	tickMs: number,
@@ -43,11 +40,11 @@ export function createDeadlineWheel<T extends Timed>(
 		const first = Math.max(doneTick + 1, nowTick - slotCount + 1);
 		// What is added meanwhile is due in a tick that is still to come.
 		doneTick = nowTick;
-		for (let at = first; at <= nowTick; at++) for (const item of dueIn(slots[at % slotCount]!, nowTick)) expire(item);
+		for (let at = first; at <= nowTick; at++) for (const item of itemsIn(slots[at % slotCount]!)) expire(item);
 		cancelTick = count > 0 ? clock.after(tickMs, tick) : undefined;
 	}
 
-	/** Unless it was removed because of one that was due before it. */
+	/** Unless it is due in a later round, or was removed or timed anew because of one before it. */
 	function expire(item: Timed): void {
 		if (!item.after || item.dueTick > doneTick) return;
 		remove(item);
@@ -82,16 +79,16 @@ export function createDeadlineWheel<T extends Timed>(
 
 /** Before the first and behind the last of its items. */
 function emptySlot(): Timed {
-	const slot: Timed = { ...untimed };
+	const slot: Timed = { dueTick: 0, before: undefined, after: undefined };
 	slot.before = slot;
 	slot.after = slot;
 	return slot;
 }
 
-function dueIn(slot: Timed, nowTick: number): Timed[] {
-	const due: Timed[] = [];
-	for (let item = slot.after!; item !== slot; item = item.after!) if (item.dueTick <= nowTick) due.push(item);
-	return due;
+function itemsIn(slot: Timed): Timed[] {
+	const items: Timed[] = [];
+	for (let item = slot.after!; item !== slot; item = item.after!) items.push(item);
+	return items;
 }
 
 function link(item: Timed, slot: Timed): void {

@@ -1,7 +1,7 @@
 // The wheel against a plain list of deadlines, in simulated time: never early, at most two ticks late, and no timer is left.
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { createDeadlineWheel, type DeadlineWheel, type Timed, untimed } from "../../src/rpc/deadline-wheel.ts";
+import { createDeadlineWheel, type DeadlineWheel, type Timed } from "../../src/rpc/deadline-wheel.ts";
 import { createFakeClock } from "../fake-clock.ts";
 
 const tickMs = 10;
@@ -12,7 +12,7 @@ interface Item extends Timed {
 	readonly name: number;
 }
 
-const newItem = (name: number): Item => ({ ...untimed, name });
+const newItem = (name: number): Item => ({ dueTick: 0, before: undefined, after: undefined, name });
 
 type Step =
 	| { readonly does: "add" | "remove"; readonly name: number; readonly ms: number }

@@ -4,6 +4,7 @@
 // two. A window is the whole buckets between its edges, found level by level from both ends: the two edges of a level
 // visit at most one bucket's children each, whatever the ledger holds.
 import type { DatabaseSync } from "node:sqlite";
+import { ChurnMap } from "../../../churn.ts";
 import type { Charge } from "../../../payment/life.ts";
 import { type Processor, processors } from "../../../payment/payment.ts";
 import type { Summary, Totals, Window } from "../store.ts";
@@ -39,7 +40,7 @@ type Sums = { readonly visited: bigint } & Readonly<Record<`${Processor}_${"coun
 const totalsOf = ({ count, cents }: Bucket): Totals => ({ count: BigInt(count), amountCents: cents });
 
 /** By the number of the bucket within its level. */
-type Buckets = Map<number, Bucket>;
+type Buckets = ChurnMap<number, Bucket>;
 
 export function createRollup(db: DatabaseSync): Rollup {
 	const upsert = db.prepare(
@@ -58,7 +59,7 @@ export function createRollup(db: DatabaseSync): Rollup {
 	);
 	between.setReadBigInts(true);
 	/** Of the lowest level; the levels above follow from it when it is written. */
-	const pending: Buckets[] = processors.map(() => new Map());
+	let pending: readonly Buckets[] = processors.map(() => new ChurnMap());
 
 	/** Sums whole buckets of one level, from `first` to `last`, both included. */
 	function sum(level: number, first: number, last: number, into: Record<Processor, Bucket>): number {
@@ -98,14 +99,12 @@ export function createRollup(db: DatabaseSync): Rollup {
 		flush() {
 			for (const code of processors.keys()) {
 				let buckets = pending[code] as Buckets;
-				if (buckets.size === 0) continue;
-				// A new one, and not a cleared one: see churn.ts.
-				pending[code] = new Map();
 				for (let level = 0; buckets.size > 0 && level < shifts.length; level++) {
 					for (const [bucket, { count, cents }] of buckets)
 						upsert.run(level, bucket, code, count, cents & lowMask, cents >> lowBits);
 					buckets = joined(buckets, factorAbove(level));
 				}
+				pending[code]?.clear();
 			}
 		},
 		summary({ fromUs = 0, toUs = Number.MAX_SAFE_INTEGER }) {
@@ -114,7 +113,7 @@ export function createRollup(db: DatabaseSync): Rollup {
 			return { totals: { default: totalsOf(into.default), fallback: totalsOf(into.fallback) }, rowsVisited };
 		},
 		clear() {
-			for (const code of processors.keys()) pending[code] = new Map();
+			pending = processors.map(() => new ChurnMap());
 			db.exec("DELETE FROM total");
 		},
 	};
@@ -152,7 +151,7 @@ function factorAbove(level: number): number | undefined {
 }
 
 function joined(buckets: Buckets, factor: number | undefined): Buckets {
-	const above: Buckets = new Map();
+	const above: Buckets = new ChurnMap();
 	if (factor !== undefined)
 		for (const [bucket, { count: counted, cents }] of buckets)
 			count(above, Math.floor(bucket / factor), counted, cents);
