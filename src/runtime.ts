@@ -36,3 +36,6 @@ export function useCompiledCode(): void {
 export function keepCompiledCode(): void {
 	if (!("Deno" in globalThis)) nodeModule.flushCompileCache();
 }
+
+/** Whether connections can be had before `node:http` has them: Deno's reads its own, below it. */
+export const servesConnections = !("Deno" in globalThis);

@@ -5,9 +5,11 @@ import type { Clock } from "../clock.ts";
 import type { StatsService } from "../gen/payrelay/v1/stats_service_pb.ts";
 import { createAdminGate } from "./admin-key.ts";
 import { adminRoutes } from "./admin-routes.ts";
+import { readJsonText } from "./body.ts";
 import { booksRoutes } from "./books-routes.ts";
 import { createApiMetrics } from "./metrics.ts";
-import { createAcceptPayment, type Enqueue } from "./payments-route.ts";
+import { paymentBodyMaxBytes } from "./payment-request.ts";
+import { type AcceptPayment, createAcceptPayment, type Enqueue } from "./payments-route.ts";
 import { type Problem, problemResponse, problemStatus } from "./problem.ts";
 import { type ApiSettings, apiDefaults, problemOfError, type Route } from "./route.ts";
 
@@ -26,7 +28,13 @@ export interface ApiPorts {
 /** With its length said, Node does not frame the empty body as chunks. */
 const accepted = { status: 202, headers: { "content-length": "0" } };
 
-export function createApi(ports: ApiPorts, settings: ApiSettings = apiDefaults): Hono {
+export interface Api {
+	readonly app: Hono;
+	/** What the route POST /payments does with a body, for whoever has read one already; counted as it is there. Never rejects. */
+	readonly acceptPayment: AcceptPayment;
+}
+
+export function createApi(ports: ApiPorts, settings: ApiSettings = apiDefaults): Api {
 	const { stats, clock, onFault, isServing = () => true } = ports;
 	const metrics = createApiMetrics(ports.carrierCounters);
 	const mayAdminister = createAdminGate(settings.adminKey);
@@ -50,12 +58,22 @@ export function createApi(ports: ApiPorts, settings: ApiSettings = apiDefaults):
 		return response;
 	};
 
-	const acceptPayment = createAcceptPayment(ports.enqueue, settings.retryAfterS, onFault);
+	const accept = createAcceptPayment(ports.enqueue, settings.retryAfterS, onFault);
+	async function acceptPayment(body: string | Promise<string | Problem>): Promise<Problem | undefined> {
+		const startedMs = clock.monotonic();
+		let problem: Problem | undefined;
+		try {
+			const read = typeof body === "string" ? body : await body;
+			problem = typeof read === "string" ? await accept(read) : read;
+		} catch (error) {
+			problem = fault(error);
+		}
+		metrics.countPayment(problem ? problemStatus(problem.kind) : 202, clock.monotonic() - startedMs);
+		return problem;
+	}
 	// The hot path is one handler without middleware, which Hono then calls directly.
 	app.post("/payments", async (c) => {
-		const startedMs = clock.monotonic();
-		const problem = await acceptPayment(c.req.raw);
-		metrics.countPayment(problem ? problemStatus(problem.kind) : 202, clock.monotonic() - startedMs);
+		const problem = await acceptPayment(readJsonText(c.req.raw, paymentBodyMaxBytes));
 		return problem ? problemResponse(problem) : new Response(null, accepted);
 	});
 
@@ -80,5 +98,5 @@ export function createApi(ports: ApiPorts, settings: ApiSettings = apiDefaults):
 		metrics.countRequest("other", 500);
 		return problemResponse(fault(error));
 	});
-	return app;
+	return { app, acceptPayment };
 }

@@ -1,8 +1,7 @@
 // POST /payments, the hot path: 202 is said only of what is on disk.
 import { Code, ConnectError } from "@connectrpc/connect";
 import { EnqueueOutcome } from "../gen/payrelay/v1/queue_service_pb.ts";
-import { readJsonText } from "./body.ts";
-import { type PaymentRequest, parsePaymentRequest, paymentBodyMaxBytes } from "./payment-request.ts";
+import { type PaymentRequest, parsePaymentRequest } from "./payment-request.ts";
 import type { Problem } from "./problem.ts";
 
 /**
@@ -11,8 +10,8 @@ import type { Problem } from "./problem.ts";
  */
 export type Enqueue = (payment: PaymentRequest) => Promise<EnqueueOutcome>;
 
-/** `undefined` when the payment is accepted, now or before; else why it is not, or not known to be. */
-export type AcceptPayment = (request: Request) => Promise<Problem | undefined>;
+/** `undefined` when the payment of the body is accepted, now or before; else why it is not, or not known to be. */
+export type AcceptPayment = (body: string) => Promise<Problem | undefined>;
 
 export function createAcceptPayment(
 	enqueue: Enqueue,
@@ -31,10 +30,8 @@ export function createAcceptPayment(
 		detail: "A payment with this id and another amount was accepted before.",
 		errors: [{ pointer: "#/amount", detail: "differs from that of the accepted payment" }],
 	};
-	return async (request) => {
-		const text = await readJsonText(request, paymentBodyMaxBytes);
-		if (typeof text !== "string") return text;
-		const payment = parsePaymentRequest(text);
+	return async (body) => {
+		const payment = parsePaymentRequest(body);
 		if ("kind" in payment) return payment;
 		let outcome: EnqueueOutcome;
 		try {

@@ -46,9 +46,13 @@ export function problemBody({ kind, detail, errors }: Problem): string {
 	return JSON.stringify({ type: `urn:problem-type:payrelay:${kind}`, title, status, detail, errors });
 }
 
+export function problemHeaders({ headers }: Problem): Record<string, string> {
+	return { "content-type": "application/problem+json", "cache-control": "no-store", ...headers };
+}
+
 export function problemResponse(problem: Problem): Response {
 	return new Response(problemBody(problem), {
 		status: problemStatus(problem.kind),
-		headers: { "content-type": "application/problem+json", "cache-control": "no-store", ...problem.headers },
+		headers: problemHeaders(problem),
 	});
 }

@@ -10,7 +10,7 @@ import { enqueueBatches } from "../rpc/batch-methods.ts";
 import { type CarrierSettings, connectCarrier } from "../rpc/connect-carrier.ts";
 import { createApi } from "./api.ts";
 import { apiDefaults } from "./route.ts";
-import { type Listen, serveApi, serverLimits } from "./serve.ts";
+import { type Listen, serveApi } from "./serve.ts";
 import { warmUp, warmUpBounds } from "./warm-up.ts";
 
 export interface ApiProcessSettings extends CarrierSettings {
@@ -51,7 +51,7 @@ export async function serveRelayApi(settings: ApiProcessSettings, log: Logger): 
 		onBreak: (error) => log.warn({ reason: error.message }, "the stream to the cache broke; it is opened again"),
 	});
 	let serving = true;
-	const app = createApi(
+	const { app, acceptPayment } = createApi(
 		{
 			enqueue: ({ id, amountCents }) => payments.call({ $typeName: "payrelay.v1.EnqueueRequest", id, amountCents }),
 			stats: createClient(StatsService, rpc.transport),
@@ -63,9 +63,10 @@ export async function serveRelayApi(settings: ApiProcessSettings, log: Logger): 
 		},
 		{ ...apiDefaults, purgeWaitMs, ...(adminKey !== undefined && { adminKey }) },
 	);
-	const server = await serveApi(app.fetch, settings.listen, serverLimits, (error) =>
-		log.warn({ reason: error.message }, "a connection could not be accepted"),
-	);
+	const server = await serveApi(app.fetch, settings.listen, {
+		acceptPayment,
+		onError: (error) => log.warn({ reason: error.message }, "a connection could not be accepted"),
+	});
 	return {
 		address: server.address,
 		async close() {

@@ -1,15 +1,13 @@
 // The server around the API: its limits, what it says when a request breaks them, and how it stops.
-import {
-	createServer as createHttpServer,
-	type Server,
-	type ServerOptions,
-	type ServerResponse,
-	STATUS_CODES,
-} from "node:http";
+import { createServer as createHttpServer, type Server, type ServerOptions, type ServerResponse } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
 import { getRequestListener, RequestError } from "@hono/node-server";
 import { removeStaleSocket } from "../rpc/stale-socket.ts";
+import { servesConnections } from "../runtime.ts";
+import { type FastPath, putFastPathBefore } from "./fast-path.ts";
+import type { AcceptPayment } from "./payments-route.ts";
 import { type Problem, problemBody, problemResponse, problemStatus } from "./problem.ts";
+import { rawProblem } from "./raw-answer.ts";
 
 /** Where to listen: a port, which several processes may share, or the path of a unix socket. */
 export type Listen = { readonly port: number; readonly host: string } | { readonly path: string };
@@ -46,14 +44,19 @@ export interface RunningServer {
 
 type Fetch = (request: Request) => Response | Promise<Response>;
 
-/** Rejects when the address cannot be had. `onError` is told of connections that could not be accepted. */
-export async function serveApi(
-	fetch: Fetch,
-	listen: Listen,
-	limits: ServerLimits = serverLimits,
-	onError: (error: Error) => void = process.emitWarning,
-): Promise<RunningServer> {
+export interface ServeOptions {
+	readonly limits?: ServerLimits;
+	/** Given, plain requests to POST /payments are read without node:http, where the runtime allows that. */
+	readonly acceptPayment?: AcceptPayment;
+	/** Told of connections that could not be accepted. */
+	readonly onError?: (error: Error) => void;
+}
+
+/** Rejects when the address cannot be had. */
+export async function serveApi(fetch: Fetch, listen: Listen, options: ServeOptions = {}): Promise<RunningServer> {
+	const { limits = serverLimits, acceptPayment, onError = process.emitWarning } = options;
 	const server = createServer(fetch, limits);
+	const fastPath = acceptPayment && servesConnections ? putFastPathBefore(server, acceptPayment, limits) : undefined;
 	if ("path" in listen) await removeStaleSocket(listen.path);
 	await new Promise<void>((resolve, reject) => {
 		server.once("error", reject);
@@ -66,7 +69,7 @@ export async function serveApi(
 		else server.listen({ ...listen, reusePort: true }, listening);
 	});
 	server.on("error", onError);
-	return { address: addressOf(server, listen), close: (graceMs) => close(server, graceMs) };
+	return { address: addressOf(server, listen), close: (graceMs) => close(server, fastPath, graceMs) };
 }
 
 /** The response to a connection's last request, and what is due before it: what may be written depends on them. */
@@ -153,27 +156,21 @@ function refuseConnection(error: NodeJS.ErrnoException, socket: TrackedSocket): 
 	else socket.end(rawProblem(problemsByCode[error.code ?? ""] ?? malformed), () => socket.destroy());
 }
 
-function rawProblem(problem: Problem): string {
-	const body = problemBody(problem);
-	const status = problemStatus(problem.kind);
-	return [
-		`HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
-		"content-type: application/problem+json",
-		`content-length: ${Buffer.byteLength(body)}`,
-		"connection: close",
-		"",
-		body,
-	].join("\r\n");
-}
-
 /** How often connections that became idle are closed while the server stops, ms. */
 const closeIdleEveryMs = 20;
 
-async function close(server: Server, graceMs: number): Promise<void> {
+async function close(server: Server, fastPath: FastPath | undefined, graceMs: number): Promise<void> {
 	const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-	server.closeIdleConnections();
-	const idle = setInterval(() => server.closeIdleConnections(), closeIdleEveryMs);
-	const cut = setTimeout(() => server.closeAllConnections(), graceMs);
+	const closeIdle = (): void => {
+		server.closeIdleConnections();
+		fastPath?.closeIdle();
+	};
+	closeIdle();
+	const idle = setInterval(closeIdle, closeIdleEveryMs);
+	const cut = setTimeout(() => {
+		server.closeAllConnections();
+		fastPath?.closeAll();
+	}, graceMs);
 	await closed;
 	clearInterval(idle);
 	clearTimeout(cut);

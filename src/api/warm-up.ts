@@ -45,13 +45,13 @@ export async function warmUp(clock: Clock, bounds: WarmUpBounds): Promise<number
 		random: Math.random,
 		bounds: { deadlineMs },
 	});
-	const app = createApi({
+	const { app, acceptPayment } = createApi({
 		enqueue: ({ id, amountCents }) => payments.call({ $typeName: "payrelay.v1.EnqueueRequest", id, amountCents }),
 		stats: createClient(StatsService, rpc.transport),
 		clock,
 		onFault: ignore,
 	});
-	const server = await serveApi(app.fetch, { host, port: 0 });
+	const server = await serveApi(app.fetch, { host, port: 0 }, { acceptPayment });
 	try {
 		return await post(Number(new URL(server.address).port), clock, bounds);
 	} finally {

@@ -14,9 +14,9 @@ let server: RunningServer;
 beforeAll(async () => {
 	const onFault = (error: unknown) => faults.push(error);
 	const { enqueue } = queue;
-	const api = createApi({ enqueue, stats: fakeStats(), clock: systemClock, onFault });
+	const { app, acceptPayment } = createApi({ enqueue, stats: fakeStats(), clock: systemClock, onFault });
 	const limits = { ...serverLimits, headersTimeoutMs: 150, requestTimeoutMs: 200, timeoutCheckMs: 20 };
-	server = await serveApi(api.fetch, { host: "127.0.0.1", port: 0 }, limits);
+	server = await serveApi(app.fetch, { host: "127.0.0.1", port: 0 }, { limits, acceptPayment });
 });
 afterAll(() => server.close(0));
 

@@ -54,7 +54,7 @@ export function given({
 	const faults: unknown[] = [];
 	const onFault = (error: unknown) => faults.push(error);
 	const ports = { enqueue, stats: fakeStats(stats), clock: systemClock, onFault, isServing };
-	const api = createApi(ports, { ...apiDefaults, ...settings });
+	const { app: api } = createApi(ports, { ...apiDefaults, ...settings });
 	const post = (path: string, body: unknown, headers: Record<string, string> = {}) =>
 		api.request(path, {
 			method: "POST",

@@ -1,0 +1,149 @@
+// POST /payments straight from its connection, for requests in their plain form.
+//
+// At some hundred requests a second, when each of them wakes the process up, node:http and what makes its requests and
+// answers those of fetch cost half of what an api spends on a payment. So a connection is read here first. What is not
+// plain goes to node:http, with the connection: from then on that one alone reads it, and says what is wrong with it.
+import { isAscii } from "node:buffer";
+import type { Server } from "node:http";
+import type { Socket } from "node:net";
+import type { AcceptPayment } from "./payments-route.ts";
+import { incomplete, other, readPlainPost } from "./plain-post.ts";
+import type { Problem } from "./problem.ts";
+import { rawAccepted, rawProblem } from "./raw-answer.ts";
+
+export interface FastPathLimits {
+	/** A request that came in pieces, or a connection that says nothing, is left to node:http and its limits after twice that, ms. */
+	readonly timeoutCheckMs: number;
+	/** How long a connection may be idle, ms. */
+	readonly keepAliveMs: number;
+	readonly headerMaxBytes: number;
+}
+
+export interface FastPath {
+	/** From now on answers end their connections, and those that wait for none are closed. */
+	closeIdle(): void;
+	closeAll(): void;
+}
+
+interface Connection {
+	readonly socket: Socket;
+	readonly listeners: readonly (readonly [event: string, listener: (chunk: Buffer) => void])[];
+	/** The first piece of a request. */
+	begun: string;
+	/** A request is being answered. */
+	busy: boolean;
+	/** What came behind a request that was not answered yet; the connection is not read further. */
+	behind: Buffer | undefined;
+	/** The client sends no more. */
+	ended: boolean;
+	/** Had a request already: it may be idle for as long as `keepAliveMs`. */
+	used: boolean;
+	quietMs: number;
+}
+
+/** Takes the server's connections before it does. To be called before it listens. */
+export function putFastPathBefore(server: Server, acceptPayment: AcceptPayment, limits: FastPathLimits): FastPath {
+	const byServer = server.listeners("connection") as ((this: Server, socket: Socket) => void)[];
+	const connections = new Set<Connection>();
+	const keepAliveS = Math.floor(limits.keepAliveMs / 1000);
+	let closing = false;
+	server.removeAllListeners("connection");
+	server.on("connection", take);
+	const look = setInterval(lookAround, limits.timeoutCheckMs).unref();
+	server.once("close", () => clearInterval(look));
+
+	function take(socket: Socket): void {
+		const connection: Connection = {
+			socket,
+			listeners: [
+				["data", (chunk) => read(connection, chunk)],
+				["end", () => end(connection)],
+				["error", () => socket.destroy()],
+				["close", () => connections.delete(connection)],
+			],
+			begun: "",
+			busy: false,
+			behind: undefined,
+			ended: false,
+			used: false,
+			quietMs: 0,
+		};
+		connections.add(connection);
+		for (const [event, listener] of connection.listeners) socket.on(event, listener);
+	}
+
+	function read(connection: Connection, chunk: Buffer): void {
+		connection.quietMs = 0;
+		if (connection.busy) {
+			connection.socket.pause();
+			connection.behind = connection.behind ? Buffer.concat([connection.behind, chunk]) : chunk;
+			return;
+		}
+		const text = connection.begun + chunk.toString("latin1");
+		const post = isAscii(chunk) ? readPlainPost(text, limits.headerMaxBytes) : other;
+		if (post === other || (post === incomplete && connection.begun !== "")) handOver(connection, text);
+		else if (post === incomplete) connection.begun = text;
+		else {
+			connection.begun = "";
+			connection.busy = true;
+			connection.used = true;
+			acceptPayment(post).then((problem) => answer(connection, problem));
+		}
+	}
+
+	function answer(connection: Connection, problem: Problem | undefined): void {
+		const { socket } = connection;
+		if (socket.destroyed) return;
+		const keptS = connection.ended || closing ? undefined : keepAliveS;
+		const all = socket.write(problem ? rawProblem(problem, keptS) : rawAccepted(keptS));
+		if (keptS === undefined) socket.destroySoon();
+		else if (all) goOn(connection);
+		// Whoever does not read its answers gets no more of them.
+		else socket.once("drain", () => goOn(connection));
+	}
+
+	function goOn(connection: Connection): void {
+		connection.busy = false;
+		const { behind } = connection;
+		// Several under way on one connection, and the order of their answers, are node:http's.
+		if (behind) handOver(connection, behind);
+		else if (connection.ended) connection.socket.end();
+	}
+
+	function end(connection: Connection): void {
+		connection.ended = true;
+		if (connection.busy) return;
+		if (connection.begun === "") connection.socket.end();
+		else server.emit("clientError", new Error("the connection ended within a request"), connection.socket);
+	}
+
+	function handOver(connection: Connection, bytes: string | Buffer): void {
+		const { socket, listeners } = connection;
+		connections.delete(connection);
+		for (const [event, listener] of listeners) socket.off(event, listener);
+		socket.pause();
+		if (bytes.length > 0) socket.unshift(typeof bytes === "string" ? Buffer.from(bytes, "latin1") : bytes);
+		for (const listener of byServer) listener.call(server, socket);
+		socket.resume();
+	}
+
+	function lookAround(): void {
+		for (const connection of connections) {
+			if (connection.busy) continue;
+			connection.quietMs += limits.timeoutCheckMs;
+			if (connection.used && connection.begun === "") {
+				if (connection.quietMs > limits.keepAliveMs) connection.socket.destroySoon();
+			} else if (connection.quietMs > limits.timeoutCheckMs) handOver(connection, connection.begun);
+		}
+	}
+
+	return {
+		closeIdle() {
+			closing = true;
+			for (const { socket, busy } of connections) if (!busy) socket.destroy();
+		},
+		closeAll() {
+			for (const { socket } of connections) socket.destroy();
+		},
+	};
+}
