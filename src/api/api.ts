@@ -59,7 +59,7 @@ export function createApi(ports: ApiPorts, settings: ApiSettings = apiDefaults):
 	};
 
 	const accept = createAcceptPayment(ports.enqueue, settings.retryAfterS, onFault);
-	async function acceptPayment(body: string | Promise<string | Problem>): Promise<Problem | undefined> {
+	async function answerPayment(body: string | Promise<string | Problem>): Promise<Problem | undefined> {
 		const startedMs = clock.monotonic();
 		let problem: Problem | undefined;
 		try {
@@ -73,7 +73,7 @@ export function createApi(ports: ApiPorts, settings: ApiSettings = apiDefaults):
 	}
 	// The hot path is one handler without middleware, which Hono then calls directly.
 	app.post("/payments", async (c) => {
-		const problem = await acceptPayment(readJsonText(c.req.raw, paymentBodyMaxBytes));
+		const problem = await answerPayment(readJsonText(c.req.raw, paymentBodyMaxBytes));
 		return problem ? problemResponse(problem) : new Response(null, accepted);
 	});
 
@@ -98,5 +98,5 @@ export function createApi(ports: ApiPorts, settings: ApiSettings = apiDefaults):
 		metrics.countRequest("other", 500);
 		return problemResponse(fault(error));
 	});
-	return { app, acceptPayment };
+	return { app, acceptPayment: answerPayment };
 }

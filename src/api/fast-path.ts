@@ -20,16 +20,18 @@ export interface FastPathLimits {
 }
 
 export interface FastPath {
-	/** From now on answers end their connections, and those that wait for none are closed. */
+	/** From now on answers end their connections; those that are between two requests are closed. */
 	closeIdle(): void;
 	closeAll(): void;
 }
 
 interface Connection {
 	readonly socket: Socket;
+	/** All of them, to be taken off again. */
 	readonly listeners: readonly (readonly [event: string, listener: (chunk: Buffer) => void])[];
-	/** The first piece of a request. */
+	/** What has come of a request, and in how many pieces. */
 	begun: string;
+	pieces: number;
 	/** A request is being answered. */
 	busy: boolean;
 	/** What came behind a request that was not answered yet; the connection is not read further. */
@@ -38,8 +40,12 @@ interface Connection {
 	ended: boolean;
 	/** Had a request already: it may be idle for as long as `keepAliveMs`. */
 	used: boolean;
+	/** Since the last byte came, as far as nothing was being answered. */
 	quietMs: number;
 }
+
+/** In more of them a request is left to node:http: each one is read from the start. */
+const piecesMax = 8;
 
 /** Takes the server's connections before it does. To be called before it listens. */
 export function putFastPathBefore(server: Server, acceptPayment: AcceptPayment, limits: FastPathLimits): FastPath {
@@ -62,6 +68,7 @@ export function putFastPathBefore(server: Server, acceptPayment: AcceptPayment, 
 				["close", () => connections.delete(connection)],
 			],
 			begun: "",
+			pieces: 0,
 			busy: false,
 			behind: undefined,
 			ended: false,
@@ -81,10 +88,11 @@ export function putFastPathBefore(server: Server, acceptPayment: AcceptPayment, 
 		}
 		const text = connection.begun + chunk.toString("latin1");
 		const post = isAscii(chunk) ? readPlainPost(text, limits.headerMaxBytes) : other;
-		if (post === other || (post === incomplete && connection.begun !== "")) handOver(connection, text);
+		if (post === other || (post === incomplete && ++connection.pieces >= piecesMax)) handOver(connection, text);
 		else if (post === incomplete) connection.begun = text;
 		else {
 			connection.begun = "";
+			connection.pieces = 0;
 			connection.busy = true;
 			connection.used = true;
 			acceptPayment(post).then((problem) => answer(connection, problem));
@@ -104,10 +112,10 @@ export function putFastPathBefore(server: Server, acceptPayment: AcceptPayment, 
 
 	function goOn(connection: Connection): void {
 		connection.busy = false;
-		const { behind } = connection;
+		const { behind, ended, socket } = connection;
+		if (ended) socket.end();
 		// Several under way on one connection, and the order of their answers, are node:http's.
-		if (behind) handOver(connection, behind);
-		else if (connection.ended) connection.socket.end();
+		else if (behind) handOver(connection, behind);
 	}
 
 	function end(connection: Connection): void {
@@ -129,10 +137,10 @@ export function putFastPathBefore(server: Server, acceptPayment: AcceptPayment, 
 
 	function lookAround(): void {
 		for (const connection of connections) {
-			if (connection.busy) continue;
+			if (connection.busy || connection.ended) continue;
 			connection.quietMs += limits.timeoutCheckMs;
 			if (connection.used && connection.begun === "") {
-				if (connection.quietMs > limits.keepAliveMs) connection.socket.destroySoon();
+				if (connection.quietMs > limits.keepAliveMs) connection.socket.destroy();
 			} else if (connection.quietMs > limits.timeoutCheckMs) handOver(connection, connection.begun);
 		}
 	}
@@ -140,7 +148,12 @@ export function putFastPathBefore(server: Server, acceptPayment: AcceptPayment, 
 	return {
 		closeIdle() {
 			closing = true;
-			for (const { socket, busy } of connections) if (!busy) socket.destroy();
+			for (const connection of connections) {
+				if (connection.busy || connection.ended) continue;
+				if (connection.used && connection.begun === "") connection.socket.destroy();
+				// It may be that a request is on its way.
+				else handOver(connection, connection.begun);
+			}
 		},
 		closeAll() {
 			for (const { socket } of connections) socket.destroy();

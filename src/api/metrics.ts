@@ -31,7 +31,7 @@ export function createApiMetrics(carrier: () => Readonly<Record<string, number>>
 	});
 	const latency = new Histogram({
 		name: "payrelay_api_payment_seconds",
-		help: "From the header of POST /payments to its answer.",
+		help: "How long POST /payments took from when it was read, by node:http from its header on, to its answer.",
 		buckets: latencyBucketsS,
 		registers: [own],
 	});

@@ -13,6 +13,8 @@ const requestLine = "POST /payments HTTP/1.1\r\n";
 const fields = /^(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[\t -~]*\r\n)+$/;
 /** A name or an IPv4 address, perhaps with a port: no URL has to be made of it to know that one could. */
 const plainHost = /^[a-z0-9._-]+(?::(?:[1-5]\d{3,4}|[6-9]\d{3}))?$/;
+/** Far below what node:http takes. */
+const fieldsMax = 100;
 const length = /^\d{1,4}$/;
 const json = /^application\/json(?:; ?charset=utf-8)?$/i;
 
@@ -38,7 +40,9 @@ function plainLength(head: string): number | undefined {
 	let types = 0;
 	let lengths = 0;
 	let declared = 0;
+	let count = 0;
 	for (let at = 0; at < head.length; ) {
+		if (++count > fieldsMax) return undefined;
 		const colon = head.indexOf(":", at);
 		const end = head.indexOf("\r\n", colon);
 		const value = head.slice(colon + 1, end).trim();

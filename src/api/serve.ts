@@ -6,7 +6,7 @@ import { removeStaleSocket } from "../rpc/stale-socket.ts";
 import { servesConnections } from "../runtime.ts";
 import { type FastPath, putFastPathBefore } from "./fast-path.ts";
 import type { AcceptPayment } from "./payments-route.ts";
-import { type Problem, problemBody, problemResponse, problemStatus } from "./problem.ts";
+import { type Problem, problemBody, problemHeaders, problemResponse, problemStatus } from "./problem.ts";
 import { rawProblem } from "./raw-answer.ts";
 
 /** Where to listen: a port, which several processes may share, or the path of a unix socket. */
@@ -14,7 +14,10 @@ export type Listen = { readonly port: number; readonly host: string } | { readon
 
 /** What one caller may cost. The answers are 408, 431 or a closed connection. */
 export interface ServerLimits {
-	/** From the first byte of a request, or the opening of its connection, to the last byte of its header, ms. */
+	/**
+	 * From the first byte of a request, or the opening of its connection, to the last byte of its header, ms; where
+	 * payments are read without node:http, up to two `timeoutCheckMs` come before these two.
+	 */
 	readonly headersTimeoutMs: number;
 	/** The same, to the last byte of its body, ms. */
 	readonly requestTimeoutMs: number;
@@ -24,6 +27,8 @@ export interface ServerLimits {
 	readonly keepAliveMs: number;
 	readonly headerMaxBytes: number;
 	readonly connectionsMax: number;
+	/** Where payments are read without node:http: how many that one answers on a connection, which then ends, so that the next is fast again. */
+	readonly requestsMax: number;
 }
 
 export const serverLimits: ServerLimits = {
@@ -33,6 +38,7 @@ export const serverLimits: ServerLimits = {
 	keepAliveMs: 80_000,
 	headerMaxBytes: 8 * 1024,
 	connectionsMax: 8_192,
+	requestsMax: 100,
 };
 
 export interface RunningServer {
@@ -55,8 +61,9 @@ export interface ServeOptions {
 /** Rejects when the address cannot be had. */
 export async function serveApi(fetch: Fetch, listen: Listen, options: ServeOptions = {}): Promise<RunningServer> {
 	const { limits = serverLimits, acceptPayment, onError = process.emitWarning } = options;
-	const server = createServer(fetch, limits);
-	const fastPath = acceptPayment && servesConnections ? putFastPathBefore(server, acceptPayment, limits) : undefined;
+	const fast = servesConnections ? acceptPayment : undefined;
+	const server = createServer(fetch, limits, fast ? limits.requestsMax : Number.POSITIVE_INFINITY);
+	const fastPath = fast && putFastPathBefore(server, fast, limits);
 	if ("path" in listen) await removeStaleSocket(listen.path);
 	await new Promise<void>((resolve, reject) => {
 		server.once("error", reject);
@@ -75,10 +82,13 @@ export async function serveApi(fetch: Fetch, listen: Listen, options: ServeOptio
 /** The response to a connection's last request, and what is due before it: what may be written depends on them. */
 const pendingKey = Symbol("pending response");
 const earlierKey = Symbol("earlier response");
-type TrackedSocket = Socket & { [pendingKey]?: TrackedResponse };
+const requestsKey = Symbol("requests so far");
+type TrackedSocket = Socket & { [pendingKey]?: TrackedResponse; [requestsKey]?: number };
 type TrackedResponse = ServerResponse & { [earlierKey]?: TrackedResponse | undefined };
 
-function track(socket: TrackedSocket, outgoing: TrackedResponse): void {
+function track(socket: TrackedSocket, outgoing: TrackedResponse, requestsMax: number): void {
+	socket[requestsKey] = (socket[requestsKey] ?? 0) + 1;
+	if (socket[requestsKey] >= requestsMax) outgoing.shouldKeepAlive = false;
 	const earlier = socket[pendingKey];
 	if (earlier && !earlier.writableFinished) {
 		outgoing[earlierKey] = earlier;
@@ -89,7 +99,7 @@ function track(socket: TrackedSocket, outgoing: TrackedResponse): void {
 	socket[pendingKey] = outgoing;
 }
 
-function createServer(fetch: Fetch, limits: ServerLimits): Server {
+function createServer(fetch: Fetch, limits: ServerLimits, requestsMax: number): Server {
 	const serverOptions: ServerOptions = {
 		headersTimeout: limits.headersTimeoutMs,
 		requestTimeout: limits.requestTimeoutMs,
@@ -102,7 +112,7 @@ function createServer(fetch: Fetch, limits: ServerLimits): Server {
 	// HTTP/1.0 may have no Host; its URL needs one all the same.
 	const answer = getRequestListener(fetch, { hostname: "localhost", errorHandler: problemOfListener });
 	const server = createHttpServer(serverOptions, (incoming, outgoing) => {
-		track(incoming.socket, outgoing);
+		track(incoming.socket, outgoing, requestsMax);
 		if (incoming.headers.host === undefined && incoming.httpVersionMinor > 0) return refuse(outgoing, noHost);
 		return answer(incoming, outgoing);
 	});
@@ -128,7 +138,7 @@ function problemOfListener(error: unknown): Response {
 function refuse(outgoing: ServerResponse, problem: Problem): void {
 	const body = problemBody(problem);
 	outgoing.writeHead(problemStatus(problem.kind), {
-		"content-type": "application/problem+json",
+		...problemHeaders(problem),
 		"content-length": Buffer.byteLength(body),
 		connection: "close",
 	});

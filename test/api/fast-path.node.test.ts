@@ -150,6 +150,20 @@ describe("the answers", () => {
 });
 
 describe("a connection", () => {
+	test("that was handed over ends after some requests, so that the next one is fast again", async () => {
+		const { server, slow } = await serve(undefined, { ...serverLimits, requestsMax: 3 });
+		const { socket, received } = await open(server.address);
+		socket.write(request("GET /1") + request("GET /2") + request("GET /3"));
+		await once(socket, "end");
+		expect(received().match(/^connection: .*$/gim)).toEqual([
+			"Connection: keep-alive",
+			"Connection: keep-alive",
+			"Connection: close",
+		]);
+		expect(statuses(await exchange(server.address, payment, 1))).toEqual([202]);
+		expect(slow).toEqual(["/1", "/2", "/3"]);
+	});
+
 	test("may bring a request in two pieces, wherever it is cut", async () => {
 		const { server, slow } = await serve();
 		const { socket, received } = await open(server.address);
@@ -161,8 +175,19 @@ describe("a connection", () => {
 			await expect.poll(() => received().slice(before), { interval: 1 }).toContain("\r\n\r\n");
 		}
 		expect([...new Set(received().match(/HTTP\/1.1 \d+/g))]).toEqual(["HTTP/1.1 202"]);
-		// Both pieces may arrive as one, never as three.
 		expect(slow).toEqual([]);
+	});
+
+	test("that brings a request in many pieces is handed over", async () => {
+		const { server, slow } = await serve();
+		const { socket, received } = await open(server.address);
+		socket.setNoDelay(true);
+		for (const byte of payment) {
+			socket.write(byte);
+			await new Promise((resolve) => setImmediate(resolve));
+		}
+		await expect.poll(received).toContain("HTTP/1.1 200");
+		expect(slow).toEqual(["/payments"]);
 	});
 
 	test("that is silent, or stops within a request, is told so by node:http", async () => {
@@ -263,6 +288,19 @@ describe("a stop", () => {
 		stored.resolve(undefined);
 		await closed;
 		await expect.poll(busy.received).toMatch(/^HTTP\/1.1 202 [\s\S]*Connection: close\r\n\r\n$/);
+	});
+
+	test("waits for the rest of a request, and for one on a connection that has had none yet", async () => {
+		const { server } = await serve();
+		const [begun, young] = [await open(server.address), await open(server.address)];
+		begun.socket.write(payment.slice(0, 40));
+		// An answer on a later connection: what came before it was seen.
+		expect(statuses(await exchange(server.address, payment, 1))).toEqual([202]);
+		const closed = server.close(60_000);
+		begun.socket.write(payment.slice(40));
+		young.socket.write(payment);
+		await closed;
+		for (const { received } of [begun, young]) await expect.poll(received).toContain("HTTP/1.1 200");
 	});
 
 	test("cuts what does not end within the grace", async () => {

@@ -63,6 +63,7 @@ describe("another request", () => {
 		["a header without a colon", request(line, [type, length, "nonsense"], body)],
 		["a header without a name", request(line, [type, length, ": x"], body)],
 		["a control character", request(line, [type, length, "X: \u0000"], body)],
+		["more fields than anyone sends", request(line, [type, length, ...Array(98).fill("X:")], body)],
 		["a header too large", request(line, [type, length, `X: ${"x".repeat(headerMaxBytes)}`], body)],
 		["a header too large that goes on", `${line} HTTP/1.1\r\nX: ${"x".repeat(headerMaxBytes)}`],
 	])("with %s is not plain", (_, text) => {

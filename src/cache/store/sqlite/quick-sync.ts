@@ -5,7 +5,7 @@
 import { fdatasyncSync } from "node:fs";
 
 export interface QuickSyncOptions {
-	/** A sync on the loop that took longer sends the next ones off it, ms. */
+	/** Syncs on the loop that took longer send the next ones off it, ms: on the mean, as one alone may have waited for the CPU. */
 	readonly slowMs: number;
 	/** So many, before another one is tried on the loop. */
 	readonly apartCount: number;
@@ -21,12 +21,17 @@ const quickSyncDefaults: QuickSyncOptions = {
 	fdatasyncSync,
 };
 
+/** What one sync counts in the mean of those before it. */
+const weight = 1 / 8;
+
 /** `apart` syncs off the event loop. */
 export function createQuickSync(
 	apart: (fd: number) => Promise<void>,
 	{ slowMs, apartCount, now, fdatasyncSync }: QuickSyncOptions = quickSyncDefaults,
 ): (fd: number) => Promise<void> {
 	let left = 0;
+	// The first one decides alone, as does the one after those that went off the loop.
+	let meanMs = slowMs;
 	return async (fd) => {
 		if (left > 0) {
 			left--;
@@ -34,6 +39,9 @@ export function createQuickSync(
 		}
 		const beganAtMs = now();
 		fdatasyncSync(fd);
-		if (now() - beganAtMs > slowMs) left = apartCount;
+		meanMs += (now() - beganAtMs - meanMs) * weight;
+		if (meanMs <= slowMs) return;
+		left = apartCount;
+		meanMs = slowMs;
 	};
 }

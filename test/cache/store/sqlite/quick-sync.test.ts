@@ -35,6 +35,19 @@ test("after a slow one the next go off the event loop, until another try", async
 	expect(where.slice(5)).toEqual(["apart 5", "apart 6", "apart 7", "at once 8", "at once 9"]);
 });
 
+test("a single slow one among quick ones changes nothing, several do", async () => {
+	const { disk, where, sync } = lab();
+	for (let i = 0; i < 30; i++) await sync(i);
+	disk.takesMs = 12;
+	await sync(30);
+	disk.takesMs = 0.2;
+	await sync(31);
+	expect(where.at(-1)).toBe("at once 31");
+	disk.takesMs = 12;
+	for (let i = 32; i < 35; i++) await sync(i);
+	expect(where.slice(-3)).toEqual(["at once 32", "apart 33", "apart 34"]);
+});
+
 test("one that fails is a rejection", async () => {
 	const { disk, sync } = lab();
 	disk.fails = true;
