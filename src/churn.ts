@@ -6,8 +6,7 @@
 // is begun anew now and then cuts that chain.
 //
 // The same happens to what a function written right behind `some.property =` can see: V8 puts such a function among the
-// old ones from the start. On hot paths it gets a name first. bench/churn.ts
-// shows both.
+// old ones from the start. On hot paths it gets a name first. bench/churn.ts shows both.
 
 /** A new table is begun when so many entries have gone, and at least as many as there are. */
 const goneMax = 128;

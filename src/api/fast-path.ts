@@ -34,7 +34,7 @@ interface Connection {
 	pieces: number;
 	/** A request is being answered. */
 	busy: boolean;
-	/** What came behind a request that was not answered yet; the connection is not read further. */
+	/** What came behind a request that was not answered yet; the connection is paused, and keeps what follows. */
 	behind: Buffer | undefined;
 	/** The client sends no more. */
 	ended: boolean;
@@ -83,7 +83,7 @@ export function putFastPathBefore(server: Server, acceptPayment: AcceptPayment, 
 		connection.quietMs = 0;
 		if (connection.busy) {
 			connection.socket.pause();
-			connection.behind = connection.behind ? Buffer.concat([connection.behind, chunk]) : chunk;
+			connection.behind = chunk;
 			return;
 		}
 		const text = connection.begun + chunk.toString("latin1");
@@ -139,24 +139,28 @@ export function putFastPathBefore(server: Server, acceptPayment: AcceptPayment, 
 		for (const connection of connections) {
 			if (connection.busy || connection.ended) continue;
 			connection.quietMs += limits.timeoutCheckMs;
-			if (connection.used && connection.begun === "") {
-				if (connection.quietMs > limits.keepAliveMs) connection.socket.destroy();
-			} else if (connection.quietMs > limits.timeoutCheckMs) handOver(connection, connection.begun);
+			const { quietMs } = connection;
+			if (quietMs > (isIdle(connection) ? limits.keepAliveMs : limits.timeoutCheckMs)) leave(connection);
 		}
+	}
+
+	/** Only between two requests is it sure that none is on its way. */
+	function leave(connection: Connection): void {
+		if (isIdle(connection)) connection.socket.destroy();
+		else handOver(connection, connection.begun);
 	}
 
 	return {
 		closeIdle() {
 			closing = true;
-			for (const connection of connections) {
-				if (connection.busy || connection.ended) continue;
-				if (connection.used && connection.begun === "") connection.socket.destroy();
-				// It may be that a request is on its way.
-				else handOver(connection, connection.begun);
-			}
+			for (const connection of connections) if (!connection.busy && !connection.ended) leave(connection);
 		},
 		closeAll() {
 			for (const { socket } of connections) socket.destroy();
 		},
 	};
+}
+
+function isIdle({ used, begun }: Connection): boolean {
+	return used && begun === "";
 }

@@ -25,14 +25,14 @@ function rawAnswer(
 }
 
 let second = 0;
-let text = "";
+let date = "";
 
 /** RFC 9110, 6.6.1: whoever has a clock says the date. Written once a second. */
 function today(): string {
 	const now = Math.floor(Date.now() / 1000);
 	if (now !== second) {
 		second = now;
-		text = new Date(now * 1000).toUTCString();
+		date = new Date(now * 1000).toUTCString();
 	}
-	return text;
+	return date;
 }
