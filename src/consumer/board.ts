@@ -63,7 +63,6 @@ function createSite(processor: Processor, { limiter: limits, breaker: breaks, cl
 				processor,
 				health: health && { ...health.answer, ageMs: nowMs - health.atMs },
 				measured: { meanMs: latencies.meanMs, ageMs: latencies.ageMs() },
-				successAgeMs: nowMs - successAtMs,
 				breaker: breaker.state,
 				probeInMs: breaker.probeAtMs - nowMs,
 				downForMs: downForMs(nowMs),
@@ -76,11 +75,17 @@ function createSite(processor: Processor, { limiter: limits, breaker: breaks, cl
 			if (health && atMs < health.atMs) return;
 			// An answer that did not come says nothing; what was heard before it grows old by itself.
 			if (!answer.reachable) return;
+			const failedBefore = health?.answer.failing === true;
 			health = { answer, atMs };
+			limiter.announce(answer.minResponseMs);
 			if (!answer.failing) {
 				failingSinceMs = undefined;
-				breaker.hope();
-			} else if (successAtMs < atMs) failingSinceMs ??= atMs;
+				if (failedBefore) breaker.trust();
+				else breaker.hope();
+			} else if (successAtMs < atMs) {
+				failingSinceMs ??= atMs;
+				breaker.warn();
+			}
 		},
 		answered(answer) {
 			if (answer.kind !== "charged" && answer.kind !== "duplicate") return;

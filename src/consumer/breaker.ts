@@ -1,5 +1,7 @@
-// Keeps payments away from a processor that does not charge: opens after failures in a row, or where half of what was sent
-// of late failed, then lets single payments try it, with growing pauses between them.
+// Keeps payments away from a processor that does not charge: opens after failures in a row, where half of what was sent of
+// late failed, or where it says so itself, then lets single payments try it, with growing pauses between them. A probe that is told that it did not
+// charge has staked nothing, so these pauses stay short: what charges again is known soon. One that is left without an
+// answer leaves its payment in doubt, so these grow long.
 import type { Clock } from "../clock.ts";
 import { type Backoff, backoffMs } from "./backoff.ts";
 import { createRecent } from "./recent.ts";
@@ -15,8 +17,8 @@ export interface BreakerSettings {
 	readonly wellMin: number;
 	/** Recent: the last one to two of these, ms. */
 	readonly windowMs: number;
-	/** Pauses before a probe: full jitter, over `probeMinMs`. */
-	readonly pause: Backoff;
+	/** Pauses before a probe, by what the last outcome was: full jitter, over `probeMinMs`. */
+	readonly pauses: Readonly<Record<"not_charged" | "unknown", Backoff>>;
 	readonly probeMinMs: number;
 }
 
@@ -27,9 +29,12 @@ export const breakerDefaults: BreakerSettings = {
 	wellShareMax: 0.1,
 	wellMin: 10,
 	windowMs: 1_000,
-	pause: { baseMs: 100, maxMs: 4_000 },
+	pauses: { not_charged: { baseMs: 100, maxMs: 250 }, unknown: { baseMs: 100, maxMs: 4_000 } },
 	probeMinMs: 20,
 };
+
+/** What a charge came to: `unknown` leaves its payment in doubt. */
+export type BreakerSign = "charged" | "not_charged" | "unknown";
 
 /** `probing`: one payment is on its way to find out. */
 export type BreakerState = "closed" | "open" | "probing";
@@ -47,29 +52,42 @@ export interface Breaker {
 	/** That payment's turn is over; of no effect where its outcome was recorded before. */
 	probeEnded(id: string): void;
 	/** The outcome of a charge of the payment with this id. */
-	record(outcome: "success" | "failure", id: string): void;
-	/** Something else said that the processor may have recovered: the next probe need not wait. */
+	record(outcome: BreakerSign, id: string): void;
+	/** It says of itself that it does not charge. */
+	warn(): void;
+	/** It says of itself that it charges: the next probe need not wait. */
 	hope(): void;
+	/** It says so after it had said that it does not: its word is worth something, so it closes; the next failure opens it. */
+	trust(): void;
 }
 
 export function createBreaker(settings: BreakerSettings, clock: Clock, random: () => number): Breaker {
-	const { failuresMax, failedShareMax, outcomesMin, wellShareMax, wellMin, pause, probeMinMs, windowMs } = settings;
+	const { failuresMax, failedShareMax, outcomesMin, wellShareMax, wellMin, pauses, probeMinMs, windowMs } = settings;
 	const recent = createRecent(clock, windowMs);
 	let state: BreakerState = "closed";
 	/** The payment that is on its way to find out, while probing. */
 	let probeId: string | undefined;
 	/** It opened though charges still succeed now and then: those that were under way say nothing new. */
 	let byShare = false;
+	let lastFailure: "not_charged" | "unknown" = "not_charged";
 	let failures = 0;
 	let probes = 0;
 	let probeAtMs = 0;
 	let openedAtMs: number | undefined;
 
+	function close(): void {
+		if (state !== "closed") recent.forget();
+		state = "closed";
+		probeId = undefined;
+		failures = probes = 0;
+		openedAtMs = undefined;
+	}
+
 	function open(): void {
 		state = "open";
 		probeId = undefined;
 		openedAtMs ??= clock.monotonic();
-		probeAtMs = clock.monotonic() + probeMinMs + backoffMs(pause, probes, random);
+		probeAtMs = clock.monotonic() + probeMinMs + backoffMs(pauses[lastFailure], probes, random);
 	}
 
 	return {
@@ -94,19 +112,16 @@ export function createBreaker(settings: BreakerSettings, clock: Clock, random: (
 			if (state === "probing" && id === probeId) open();
 		},
 		record(outcome, id) {
-			recent.add(outcome);
+			recent.add(outcome === "charged" ? "success" : "failure");
 			// What was under way when it opened says nothing of how the processor is now: the probe does.
 			if (state === "probing" && id !== probeId) return;
-			if (outcome === "success") {
+			if (outcome === "charged") {
 				if (state === "open" && byShare) return;
-				if (state !== "closed") recent.forget();
-				state = "closed";
-				probeId = undefined;
-				failures = probes = 0;
-				openedAtMs = undefined;
+				close();
 				return;
 			}
 			failures++;
+			lastFailure = outcome;
 			if (state === "probing") {
 				probes++;
 				open();
@@ -115,10 +130,18 @@ export function createBreaker(settings: BreakerSettings, clock: Clock, random: (
 				if (byShare || failures >= failuresMax) open();
 			}
 		},
+		warn() {
+			if (state === "closed") open();
+		},
 		hope() {
 			if (state !== "open") return;
 			probes = 0;
 			probeAtMs = Math.min(probeAtMs, clock.monotonic());
+		},
+		trust() {
+			if (state !== "open") return;
+			close();
+			failures = failuresMax - 1;
 		},
 	};
 }

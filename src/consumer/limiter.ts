@@ -12,8 +12,9 @@ export type LoadSign = "good" | "overload" | "neutral";
 export interface LimiterSettings {
 	/** The limit never goes below, so that there is always something to learn from. */
 	readonly floor: number;
-	/** Long answer times alone never lower it beyond this. */
+	/** To begin with, where a charge takes up to `startMs`; as many more where it takes longer, for the same pace. */
 	readonly start: number;
+	readonly startMs: number;
 	/** Nor above, whatever the deployment's bound. */
 	readonly ceiling: number;
 	/** Requests for payments in doubt that may be open beside the others. */
@@ -33,6 +34,7 @@ export interface LimiterSettings {
 export const limiterDefaults: LimiterSettings = {
 	floor: 8,
 	start: 64,
+	startMs: 100,
 	ceiling: 512,
 	pursuitsMax: 16,
 	shrink: 0.7,
@@ -52,6 +54,8 @@ export interface Limiter {
 	/** Takes a slot; false where none is free. Each that was taken is given back, once. */
 	take(kind: "fresh" | "pursuit"): boolean;
 	giveBack(kind: "fresh" | "pursuit"): void;
+	/** The processor said that a charge takes so long, ms. */
+	announce(ms: number): void;
 	/** A charge ended, after `tookMs`. */
 	observe(sign: LoadSign, tookMs: number): void;
 	/** The deployment's bound, over all consumers. */
@@ -63,7 +67,8 @@ export interface Limiter {
 }
 
 export function createLimiter(settings: LimiterSettings, clock: Clock, random: () => number): Limiter {
-	const { floor, start, shrink, shrinkGapMs, pursuitsMax, noSlotPauseMs, queuedMax, shortestWindowMs } = settings;
+	const { floor, start, startMs, shrink, shrinkGapMs, pursuitsMax, noSlotPauseMs, queuedMax, shortestWindowMs } =
+		settings;
 	let ceiling = settings.ceiling;
 	let limit = Math.min(start, ceiling);
 	let fresh = 0;
@@ -133,6 +138,10 @@ export function createLimiter(settings: LimiterSettings, clock: Clock, random: (
 			if (kind === "fresh") fresh--;
 			else pursuits--;
 			if (fresh < 0 || pursuits < 0) throw new Error("a slot was given back that nobody had taken");
+		},
+		announce(ms) {
+			// To wait for the first answers before the limit grows would take a slow one as many delays as the limit doubles.
+			if (climbing) limit = Math.min(ceiling, Math.max(limit, (start * ms) / startMs));
 		},
 		observe(sign, tookMs) {
 			if (sign === "overload") lower(shrink);

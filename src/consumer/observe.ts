@@ -1,6 +1,7 @@
 // What the answers to charges say: to the limiter about load, to the breaker about health, to the latencies about time.
 import type { Clock } from "../clock.ts";
 import type { Board, Site } from "./board.ts";
+import type { BreakerSign } from "./breaker.ts";
 import type { LoadSign } from "./limiter.ts";
 import type { ChargeAnswer, Gateway } from "./ports.ts";
 
@@ -18,15 +19,15 @@ export function loadSign(answer: ChargeAnswer): LoadSign {
 }
 
 /** An abort of our own says nothing about the processor; one that turns charges away does not charge either. */
-export function breakerSign(answer: ChargeAnswer): "success" | "failure" | undefined {
+export function breakerSign(answer: ChargeAnswer): BreakerSign | undefined {
 	switch (answer.kind) {
 		case "charged":
 		case "duplicate":
-			return "success";
+			return "charged";
 		case "not_charged":
-			return "failure";
+			return "not_charged";
 		case "unknown":
-			return answer.why === "aborted" ? undefined : "failure";
+			return answer.why === "aborted" ? undefined : "unknown";
 	}
 }
 

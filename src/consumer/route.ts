@@ -15,8 +15,6 @@ export interface ProcessorKnowledge {
 	readonly health?: { readonly failing: boolean; readonly minResponseMs: number; readonly ageMs: number } | undefined;
 	/** Its charges of late: their mean, and how long ago the last one was answered (infinite before the first). */
 	readonly measured: { readonly meanMs: number; readonly ageMs: number };
-	/** How long ago it last charged or knew a duplicate; infinite before the first. */
-	readonly successAgeMs: number;
 	readonly breaker: "closed" | "open" | "probing";
 	/** Open only: until a single payment may try it; 0 or less when that is now. */
 	readonly probeInMs: number;
@@ -60,7 +58,7 @@ export interface RouteSettings {
 export const routeDefaults: Omit<RouteSettings, "fees"> = {
 	patienceMs: 50_000,
 	wholeAmountWaitMs: 1_000_000,
-	failingProbeMaxMs: 1_000,
+	failingProbeMaxMs: 2_000,
 	healthMaxAgeMs: 12_000,
 	measuredMaxAgeMs: 5_000,
 	recheckMinMs: 5,
@@ -76,7 +74,12 @@ export function chooseProcessor(knowledge: Knowledge, settings: RouteSettings): 
 	const cheapestFirst = [...knowledge.processors].sort((a, b) => fee(a, settings) - fee(b, settings));
 	let recheckMs = settings.recheckMaxMs;
 
+	let cheapestReady: ProcessorKnowledge | undefined;
 	for (const known of cheapestFirst) {
+		// What a dearer one would say changes nothing while a cheaper one will do.
+		if (cheapestReady && expectedMs(cheapestReady, knowledge, settings) <= patienceFor(known, cheapestReady, settings))
+			break;
+		if (ready(known, settings)) cheapestReady ??= known;
 		if (known.freeSlots === 0) continue;
 		if (fitness(known, settings) === "probe") return { processor: known.processor, probe: true };
 		if (known.breaker === "open" && known.probeInMs > 0) recheckMs = Math.min(recheckMs, known.probeInMs);
@@ -90,7 +93,7 @@ export function chooseProcessor(knowledge: Knowledge, settings: RouteSettings): 
 		if (soonerMs <= 0) continue;
 		// What it has waited counts while that goes on; it is no reason to pay more once the cheaper one is ready.
 		const laterMs = soonerMs + (ready(chosen, settings) ? 0 : knowledge.waitedMs);
-		const patienceMs = waitMaxMs(fee(known, settings) - fee(chosen, settings), settings);
+		const patienceMs = patienceFor(known, chosen, settings);
 		if (laterMs > patienceMs) chosen = known;
 		// Both the wait and the outage grow as time passes.
 		else recheckMs = Math.min(recheckMs, (patienceMs - laterMs) / 2);
@@ -107,18 +110,12 @@ export function serviceMs(known: ProcessorKnowledge, settings: RouteSettings): n
 	return ageMs <= settings.measuredMaxAgeMs ? meanMs : (health?.minResponseMs ?? 0);
 }
 
-/** Its last word is that charges fail, and no charge has said otherwise since. */
-function saysFailing(known: ProcessorKnowledge, settings: RouteSettings): boolean {
-	const health = freshHealth(known, settings);
-	return health?.failing === true && health.ageMs <= known.successAgeMs;
-}
-
 /**
  * May a POST go there? `probe`: a single one, to find out. Real money is no probe of a processor that says of itself
  * that it fails and is slow: that one is waited for until it says something else, or nothing for long.
  */
 export function fitness(known: ProcessorKnowledge, settings: RouteSettings): "fit" | "probe" | "unfit" {
-	if (known.breaker === "closed") return saysFailing(known, settings) ? "unfit" : "fit";
+	if (known.breaker === "closed") return "fit";
 	if (known.breaker !== "open" || known.probeInMs > 0) return "unfit";
 	const health = freshHealth(known, settings);
 	return health?.failing && health.minResponseMs > settings.failingProbeMaxMs ? "unfit" : "probe";
@@ -135,9 +132,10 @@ function expectedMs(known: ProcessorKnowledge, knowledge: Knowledge, settings: R
 	return outageMs + queueMs + takesMs;
 }
 
-/** How much later a payment may be charged to save this part of its amount, ms. */
-function waitMaxMs(saved: number, { patienceMs, wholeAmountWaitMs }: RouteSettings): number {
-	return Math.min(patienceMs, Math.max(0, saved) * wholeAmountWaitMs);
+/** How much later a payment may be charged at the cheaper one than at the dearer one, ms. */
+function patienceFor(dearer: ProcessorKnowledge, cheaper: ProcessorKnowledge, settings: RouteSettings): number {
+	const saved = fee(dearer, settings) - fee(cheaper, settings);
+	return Math.min(settings.patienceMs, Math.max(0, saved) * settings.wholeAmountWaitMs);
 }
 
 function freshHealth(known: ProcessorKnowledge, { healthMaxAgeMs }: RouteSettings): ProcessorKnowledge["health"] {

@@ -40,7 +40,7 @@ function setup({ burstMax = 2, workers = 100, start = 4 } = {}) {
 	dispatch.setConnected(true);
 	const take = (n: number, more: Partial<Job> = {}): Hand => hands.take(makeJob(n, more), 10_000);
 	const down = (processor: Processor) => {
-		for (let i = 0; i < breakerDefaults.failuresMax; i++) board[processor].breaker.record("failure", "earlier");
+		for (let i = 0; i < breakerDefaults.failuresMax; i++) board[processor].breaker.record("not_charged", "earlier");
 	};
 	return { clock, board, budget, hands, dispatch, started, dones, given, take, down };
 }
@@ -104,7 +104,7 @@ test("at a processor that does well retries need no budget; at one that does not
 	dispatch.accept([...tried, take(4)]);
 	await clock.settle();
 	expect(started).toEqual(["4 default"]);
-	for (let i = 0; i < breakerDefaults.wellMin; i++) board.default.breaker.record("success", "earlier");
+	for (let i = 0; i < breakerDefaults.wellMin; i++) board.default.breaker.record("charged", "earlier");
 	dones[0]?.();
 	await clock.settle();
 	expect(started.slice(1)).toEqual(["1 default", "2 default", "3 default"]);
@@ -132,11 +132,11 @@ test("a processor that is down gets one probe at a time, with the rest going els
 	dispatch.accept([probe, take(2)]);
 	await clock.advance(200);
 	expect(started).toEqual(["1 default probe"]);
-	board.default.breaker.record("success", "earlier");
+	board.default.breaker.record("charged", "earlier");
 	dispatch.changed();
 	await clock.settle();
 	expect(started, "a charge that was under way says nothing").toEqual(["1 default probe"]);
-	board.default.breaker.record("success", probe.job.id);
+	board.default.breaker.record("charged", probe.job.id);
 	dones[0]?.();
 	await clock.settle();
 	expect(started).toEqual(["1 default probe", "2 default"]);

@@ -40,6 +40,24 @@ test("limiter: it grows while it is used and all goes well, up to the deployment
 	expect(limiter.limit).toBe(50);
 });
 
+test("limiter: an announced delay gives it slots for the same pace, until an overload was met", () => {
+	const limiter = createLimiter({ ...limiterDefaults, start: 10, startMs: 100 }, createFakeClock(), () => 0.5);
+	limiter.announce(50);
+	expect(limiter.limit).toBe(10);
+	limiter.announce(1_000);
+	expect(limiter.limit).toBe(100);
+	limiter.announce(200);
+	expect(limiter.limit, "what it has is not taken away").toBe(100);
+	limiter.setBound(90);
+	limiter.announce(60_000);
+	expect(limiter.limit).toBe(90);
+	limiter.observe("overload", 10);
+	const lowered = limiter.limit;
+	limiter.announce(60_000);
+	expect(limiter.limit).toBe(lowered);
+	expect(lowered).toBeLessThan(90);
+});
+
 test("limiter: it does not grow while requests only wait for each other, and shrinks until few do", async () => {
 	const clock = createFakeClock();
 	const limiter = createLimiter({ ...limiterDefaults, start: 50 }, clock, () => 0.5);
@@ -88,21 +106,21 @@ test("limiter and breaker: what an answer says of load and of health", () => {
 	expect(loadSign({ kind: "unknown", why: "timeout" })).toBe("overload");
 	expect(loadSign({ kind: "charged" })).toBe("good");
 	expect(loadSign({ kind: "not_charged", why: "failing" })).toBe("neutral");
-	expect(breakerSign({ kind: "not_charged", why: "too_many" })).toBe("failure");
+	expect(breakerSign({ kind: "not_charged", why: "too_many" })).toBe("not_charged");
 	expect(breakerSign({ kind: "unknown", why: "aborted" })).toBeUndefined();
-	expect(breakerSign({ kind: "not_charged", why: "failing" })).toBe("failure");
-	expect(breakerSign({ kind: "not_charged", why: "refused" })).toBe("failure");
-	expect(breakerSign({ kind: "unknown", why: "timeout" })).toBe("failure");
-	expect(breakerSign({ kind: "duplicate" })).toBe("success");
+	expect(breakerSign({ kind: "not_charged", why: "failing" })).toBe("not_charged");
+	expect(breakerSign({ kind: "not_charged", why: "refused" })).toBe("not_charged");
+	expect(breakerSign({ kind: "unknown", why: "timeout" })).toBe("unknown");
+	expect(breakerSign({ kind: "duplicate" })).toBe("charged");
 });
 
 test("breaker: it opens after failures in a row, and a success in between starts the count anew", () => {
 	const breaker = createBreaker(breakerDefaults, createFakeClock(), () => 0.5);
-	for (let i = 0; i < breakerDefaults.failuresMax - 1; i++) breaker.record("failure", "earlier");
-	breaker.record("success", "earlier");
-	for (let i = 0; i < breakerDefaults.failuresMax - 1; i++) breaker.record("failure", "earlier");
+	for (let i = 0; i < breakerDefaults.failuresMax - 1; i++) breaker.record("not_charged", "earlier");
+	breaker.record("charged", "earlier");
+	for (let i = 0; i < breakerDefaults.failuresMax - 1; i++) breaker.record("not_charged", "earlier");
 	expect(breaker.state).toBe("closed");
-	breaker.record("failure", "earlier");
+	breaker.record("not_charged", "earlier");
 	expect(breaker.state).toBe("open");
 });
 
@@ -110,16 +128,16 @@ test("breaker: a processor that turns half of what it gets away is kept away fro
 	const clock = createFakeClock();
 	const breaker = createBreaker(breakerDefaults, clock, () => 0.5);
 	for (let i = 0; i < breakerDefaults.outcomesMin - 1; i++)
-		breaker.record(i % 2 === 0 ? "failure" : "success", "earlier");
+		breaker.record(i % 2 === 0 ? "not_charged" : "charged", "earlier");
 	expect(breaker.state).toBe("closed");
-	breaker.record("failure", "earlier");
+	breaker.record("not_charged", "earlier");
 	expect(breaker.state).toBe("open");
-	breaker.record("success", "earlier");
+	breaker.record("charged", "earlier");
 	expect(breaker.state).toBe("open");
 	breaker.probe("probe");
-	breaker.record("success", "probe");
+	breaker.record("charged", "probe");
 	expect(breaker.state).toBe("closed");
-	for (let i = 0; i < 100; i++) breaker.record(i % 3 === 0 ? "failure" : "success", "earlier");
+	for (let i = 0; i < 100; i++) breaker.record(i % 3 === 0 ? "not_charged" : "charged", "earlier");
 	expect(breaker.state, "a third is borne").toBe("closed");
 });
 
@@ -127,37 +145,70 @@ test("breaker: a processor does well again once its failures are of the past", a
 	const clock = createFakeClock();
 	const breaker = createBreaker(breakerDefaults, clock, () => 0.5);
 	expect(breaker.well, "nothing is known").toBe(false);
-	for (let i = 0; i < 30; i++) breaker.record(i % 3 === 0 ? "failure" : "success", "earlier");
+	for (let i = 0; i < 30; i++) breaker.record(i % 3 === 0 ? "not_charged" : "charged", "earlier");
 	expect(breaker.well).toBe(false);
 	await clock.advance(2 * breakerDefaults.windowMs);
-	for (let i = 0; i < 20; i++) breaker.record(i === 0 ? "failure" : "success", "earlier");
+	for (let i = 0; i < 20; i++) breaker.record(i === 0 ? "not_charged" : "charged", "earlier");
 	expect(breaker.well).toBe(true);
 	await clock.advance(2 * breakerDefaults.windowMs);
 	expect(breaker.well, "what is old says nothing").toBe(false);
 });
 
-test("breaker: one probe at a time, with pauses that grow, until one succeeds", async () => {
+test.each([
+	"not_charged",
+	"unknown",
+] as const)("breaker: one probe at a time, with pauses that grow as far as %s lets them, until one succeeds", async (failure) => {
+	const { baseMs, maxMs } = breakerDefaults.pauses[failure];
+	const growing = Math.floor(Math.log2(maxMs / baseMs));
 	const clock = createFakeClock();
 	const breaker = createBreaker(breakerDefaults, clock, () => 0.999);
-	for (let i = 0; i < breakerDefaults.failuresMax; i++) breaker.record("failure", "earlier");
+	for (let i = 0; i < breakerDefaults.failuresMax; i++) breaker.record(failure, "earlier");
 	const pauses: number[] = [];
 	for (let i = 0; i < 8; i++) {
 		pauses.push(breaker.probeAtMs - clock.monotonic());
 		await clock.advance(pauses[i] as number);
 		breaker.probe("probe");
 		expect(breaker.state).toBe("probing");
-		breaker.record("failure", "probe");
+		breaker.record(failure, "probe");
 		expect(breaker.state).toBe("open");
 	}
-	for (let i = 1; i < 6; i++) expect(pauses[i]).toBeGreaterThan(pauses[i - 1] as number);
-	expect(Math.max(...pauses)).toBeLessThanOrEqual(breakerDefaults.pause.maxMs + breakerDefaults.probeMinMs);
+	for (let i = 1; i <= growing; i++) expect(pauses[i]).toBeGreaterThan(pauses[i - 1] as number);
+	expect(Math.max(...pauses)).toBeLessThanOrEqual(maxMs + breakerDefaults.probeMinMs);
+	expect(Math.max(...pauses)).toBeGreaterThan(0.9 * maxMs);
 	expect(breaker.openedAtMs).toBe(0);
 	breaker.hope();
 	expect(breaker.probeAtMs).toBeLessThanOrEqual(clock.monotonic());
 	breaker.probe("probe");
-	breaker.record("success", "probe");
+	breaker.record("charged", "probe");
 	expect(breaker.state).toBe("closed");
 	expect(breaker.openedAtMs).toBeUndefined();
+});
+
+test("breaker: what a processor says of itself opens it, and closes it for as long as charges agree", async () => {
+	const clock = createFakeClock();
+	const breaker = createBreaker(breakerDefaults, clock, () => 0.5);
+	breaker.warn();
+	expect(breaker.state).toBe("open");
+	expect(breaker.probeAtMs, "somebody finds out all the same").toBeGreaterThan(clock.monotonic());
+	breaker.trust();
+	expect([breaker.state, breaker.openedAtMs]).toEqual(["closed", undefined]);
+	breaker.record("not_charged", "next");
+	expect(breaker.state, "it was believed once").toBe("open");
+	breaker.trust();
+	breaker.record("charged", "next");
+	for (let i = 0; i < breakerDefaults.failuresMax - 1; i++) breaker.record("not_charged", "later");
+	expect(breaker.state).toBe("closed");
+});
+
+test("breaker: its word changes nothing for a probe that is under way", () => {
+	const breaker = createBreaker(breakerDefaults, createFakeClock(), () => 0.5);
+	breaker.warn();
+	breaker.probe("probe");
+	breaker.warn();
+	breaker.trust();
+	expect(breaker.state).toBe("probing");
+	breaker.record("not_charged", "probe");
+	expect(breaker.state).toBe("open");
 });
 
 test.each([
@@ -167,39 +218,39 @@ test.each([
 	const breaker = createBreaker(breakerDefaults, createFakeClock(), () => 0.999);
 	const failedMax = how === "in a row" ? breakerDefaults.failuresMax : breakerDefaults.outcomesMin;
 	for (let i = 0; breaker.state === "closed" && i < 2 * failedMax; i++)
-		breaker.record(how === "of late" && i % 2 === 1 ? "success" : "failure", "earlier");
+		breaker.record(how === "of late" && i % 2 === 1 ? "charged" : "not_charged", "earlier");
 	expect(breaker.state).toBe("open");
 	const { probeAtMs } = breaker;
 	breaker.probe("probe");
-	for (const outcome of ["failure", "success"] as const) {
+	for (const outcome of ["not_charged", "charged"] as const) {
 		breaker.record(outcome, "earlier");
 		expect(breaker.state).toBe("probing");
 	}
 	breaker.probeEnded("earlier");
 	expect([breaker.state, breaker.probeAtMs], "nor is the pause made longer").toEqual(["probing", probeAtMs]);
-	breaker.record("success", "probe");
+	breaker.record("charged", "probe");
 	expect(breaker.state).toBe("closed");
 });
 
 test("breaker: a probe whose turn ends late leaves the next one alone", () => {
 	const breaker = createBreaker(breakerDefaults, createFakeClock(), () => 0.5);
-	for (let i = 0; i < breakerDefaults.failuresMax; i++) breaker.record("failure", "earlier");
+	for (let i = 0; i < breakerDefaults.failuresMax; i++) breaker.record("not_charged", "earlier");
 	breaker.probe("first");
-	breaker.record("failure", "first");
+	breaker.record("not_charged", "first");
 	breaker.probe("second");
 	breaker.probeEnded("first");
 	expect(breaker.state).toBe("probing");
-	breaker.record("success", "second");
+	breaker.record("charged", "second");
 	expect(breaker.state).toBe("closed");
 });
 
 test("breaker: a probe that asked nothing lets another one find out", () => {
 	const breaker = createBreaker(breakerDefaults, createFakeClock(), () => 0.5);
-	for (let i = 0; i < breakerDefaults.failuresMax; i++) breaker.record("failure", "earlier");
+	for (let i = 0; i < breakerDefaults.failuresMax; i++) breaker.record("not_charged", "earlier");
 	breaker.probe("probe");
 	breaker.probeEnded("probe");
 	expect(breaker.state).toBe("open");
-	breaker.record("success", "probe");
+	breaker.record("charged", "probe");
 	breaker.probeEnded("probe");
 	expect(breaker.state).toBe("closed");
 });

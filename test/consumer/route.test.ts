@@ -26,7 +26,6 @@ function known(processor: Processor, more: Partial<ProcessorKnowledge> = {}): Pr
 		processor,
 		health: healthy,
 		measured: { meanMs: 0, ageMs: Number.POSITIVE_INFINITY },
-		successAgeMs: Number.POSITIVE_INFINITY,
 		breaker: "closed",
 		probeInMs: 0,
 		downForMs: 0,
@@ -35,6 +34,9 @@ function known(processor: Processor, more: Partial<ProcessorKnowledge> = {}): Pr
 		...more,
 	};
 }
+
+/** It said so, or was found out; the next probe is later. */
+const down = (downForMs: number) => ({ health: failing, breaker: "open", probeInMs: 40, downForMs }) as const;
 
 function choose(
 	cheap: Partial<ProcessorKnowledge>,
@@ -74,7 +76,7 @@ test("for a small saving a payment waits less, however patient the operator is",
 	expect(choose(slow(19_999), {}, {}, close)).toEqual(to("default"));
 	expect(choose(slow(20_001), {}, {}, close)).toEqual(to("fallback"));
 	const same = { ...patient, fees: { default: 0.05, fallback: 0.05 } };
-	expect(choose({ health: failing, downForMs: 100 }, {}, {}, same)).toEqual(to("fallback"));
+	expect(choose(down(100), {}, {}, same)).toEqual(to("fallback"));
 });
 
 test("a long wait in the past is no reason to pay more once the cheaper one is ready", () => {
@@ -82,7 +84,6 @@ test("a long wait in the past is no reason to pay more once the cheaper one is r
 });
 
 test("while the cheaper one fails a payment waits for it, and goes elsewhere before its patience is over", () => {
-	const down = (downForMs: number) => ({ health: failing, downForMs });
 	expect(choose(down(100), {}, { waitedMs: 100 })).toMatchObject({ wait: true });
 	expect(choose(down(100), {}, { waitedMs: 5_000 })).toEqual(to("fallback"));
 	expect(choose(down(5_001), {})).toEqual(to("fallback"));
@@ -91,13 +92,11 @@ test("while the cheaper one fails a payment waits for it, and goes elsewhere bef
 
 test("whichever charges is used when the other is down", () => {
 	expect(choose({ breaker: "open", probeInMs: 500, downForMs: 60_000 }, {})).toEqual(to("fallback"));
-	expect(choose({ health: { ...healthy, minResponseMs: 60_000 } }, { health: failing, downForMs: 1 })).toEqual(
-		to("default"),
-	);
+	expect(choose({ health: { ...healthy, minResponseMs: 60_000 } }, down(1))).toEqual(to("default"));
 });
 
 test("where both are down it waits, and says until when", () => {
-	const choice = choose({ breaker: "open", probeInMs: 40 }, { health: failing, downForMs: 9_000 });
+	const choice = choose(down(100), { ...down(9_000), probeInMs: 100 });
 	expect(choice).toEqual({ wait: true, forMs: 40 });
 });
 
@@ -118,13 +117,15 @@ test("a slow processor that says that it fails is not probed with money; a quick
 	expect(choose(open, {})).toEqual(to("default", true));
 	expect(choose({ ...open, breaker: "probing" }, {})).toEqual(to("fallback"));
 	expect(choose({ ...open, freeSlots: 0 }, {})).toEqual(to("fallback"));
-	expect(fitness(known("default", { ...open, health: { ...slow, ageMs: 500 }, successAgeMs: 100 }), settings)).toBe(
-		"unfit",
-	);
 });
 
-test("a charge that succeeded after the processor said it fails shows that it has recovered", () => {
-	expect(choose({ health: failing, successAgeMs: 500 }, {})).toEqual(to("default"));
+test("a dearer one that is down is probed only while no cheaper one will do", () => {
+	const open = { breaker: "open", probeInMs: 0, downForMs: 9_000 } as const;
+	expect(choose({}, open)).toEqual(to("default"));
+	expect(choose({ health: { ...healthy, minResponseMs: 5_000 } }, open)).toEqual(to("default"));
+	expect(choose({ health: { ...healthy, minResponseMs: 5_001 } }, open)).toEqual(to("fallback", true));
+	expect(choose({ freeSlots: 0 }, open)).toEqual(to("fallback", true));
+	expect(choose({ ...open, breaker: "probing" }, open)).toEqual(to("fallback", true));
 });
 
 test("how long a charge takes is what was heard last: measured, or announced", () => {
@@ -141,7 +142,6 @@ test("whatever is known: only a fit processor with a free slot is chosen, and wa
 	const site = fc.record({
 		health: fc.record({ failing: fc.boolean(), minResponseMs: age, ageMs: age }),
 		measured: fc.record({ meanMs: age, ageMs: age }),
-		successAgeMs: age,
 		breaker: fc.constantFrom("closed", "open", "probing" as const),
 		probeInMs: fc.integer({ min: -1_000, max: 5_000 }),
 		downForMs: age,
