@@ -1,10 +1,11 @@
 // Posts payments over many keep-alive connections, each with one request at a time, and notes what became of each.
-import { Client, type Dispatcher } from "undici";
+import { setTimeout } from "node:timers";
 import { createFifo } from "../consumer/fifo.ts";
 import type { Amounts } from "./amounts.ts";
 import type { Ids } from "./ids.ts";
 import type { Meter } from "./meter.ts";
 import { type Outcomes, outcomeOfStatus } from "./outcomes.ts";
+import { openPostConnection, type PostConnection } from "./post-connection.ts";
 
 export interface DriverOptions {
 	readonly url: string;
@@ -27,12 +28,12 @@ export interface Driver {
 	open(): number;
 	/** Resolves when every post has ended, which the time-out bounds. */
 	idle(): Promise<void>;
-	close(): Promise<void>;
+	/** Posts that have no answer yet fail. */
+	close(): void;
 }
 
 /** Posts that wait for a connection; beyond, they fail, instead of growing without end. */
 const waitingMax = 100_000;
-const idleConnectionMs = 60_000;
 
 interface Post {
 	readonly n: number;
@@ -44,12 +45,12 @@ interface Post {
 }
 
 const timedOut = Object.assign(new Error("no answer in time"), { code: "time-out" });
+const closed = Object.assign(new Error("the load has ended"), { code: "ended" });
 
 export function createDriver(options: DriverOptions): Driver {
 	const { url, timeoutMs, ids, amounts, outcomes, meter } = options;
-	const { origin, pathname } = new URL(url);
-	const path = `${pathname.replace(/\/$/, "")}/payments`;
-	const clients: Client[] = [];
+	const payments = new URL(`${url.replace(/\/$/, "")}/payments`);
+	const connections: { readonly connection: PostConnection; readonly timer: NodeJS.Timeout }[] = [];
 	const free = createFifo<(post: Post) => void>();
 	const waiting = createFifo<Post>();
 	let open = 0;
@@ -65,60 +66,32 @@ export function createDriver(options: DriverOptions): Driver {
 	}
 
 	function openConnection(): (post: Post) => void {
-		const client = new Client(origin, {
-			pipelining: 1,
-			keepAliveTimeout: idleConnectionMs,
-			headersTimeout: 0,
-			bodyTimeout: 0,
-			connect: { timeout: timeoutMs },
-		});
-		clients.push(client);
-		let current: Post;
-		let status = 0;
-		let controller: Dispatcher.DispatchController | undefined;
-		let late = false;
-		let timer: ReturnType<typeof setTimeout>;
-		const release = (): void => {
-			clearTimeout(timer);
-			controller = undefined;
+		let current: Post | undefined;
+		const ended = (outcome: "accepted" | "refused" | "unclear", failure?: string): void => {
+			const post = current!;
+			current = undefined;
+			end(post, outcome, failure);
 			const next = waiting.shift();
-			// The client is free only after the handler has returned.
-			if (next) queueMicrotask(() => send(next));
+			if (next) send(next);
 			else free.push(send);
 		};
-		const request = { path, method: "POST" as const, headers: ["content-type", "application/json"] };
-		const handler: Dispatcher.DispatchHandler = {
-			onRequestStart(started) {
-				controller = started;
-				if (late) started.abort(timedOut);
-			},
-			onResponseStart(_controller, code) {
-				status = code;
-			},
-			onResponseData() {
-				// The body is free; only its end matters.
-			},
-			onResponseEnd() {
+		const connection = openPostConnection(payments, {
+			answered(status) {
 				const outcome = outcomeOfStatus(status);
-				end(current, outcome, outcome === "accepted" ? undefined : `status ${status}`);
-				release();
+				ended(outcome, outcome === "accepted" ? undefined : `status ${status}`);
 			},
-			onResponseError(_controller, error) {
-				end(current, "unclear", late ? "time-out" : nameOf(error));
-				release();
-			},
-		};
-		const giveUp = (): void => {
-			late = true;
-			controller?.abort(timedOut);
-		};
+			broken: (error) => ended("unclear", nameOf(error)),
+		});
+		// One timer for all posts of this connection: begun anew with each, and of no meaning between them.
+		const timer = setTimeout(() => {
+			if (current) connection.cut(timedOut);
+		}, timeoutMs);
+		connections.push({ connection, timer });
 		const send = (post: Post): void => {
 			current = post;
-			late = false;
 			meter.sent(performance.now() - post.givenMs);
-			timer = setTimeout(giveUp, timeoutMs);
-			const body = `{"correlationId":"${ids.at(post.n)}","amount":${(amounts(post.n) / 100).toFixed(2)}}`;
-			client.dispatch({ ...request, body }, handler);
+			timer.refresh();
+			connection.send(`{"correlationId":"${ids.at(post.n)}","amount":${(amounts(post.n) / 100).toFixed(2)}}`);
 		};
 		return send;
 	}
@@ -149,8 +122,13 @@ export function createDriver(options: DriverOptions): Driver {
 					whenIdle = resolve;
 				});
 		},
-		async close() {
-			await Promise.all(clients.map((client) => client.destroy()));
+		close() {
+			for (let post = waiting.shift(); post; post = waiting.shift())
+				end(post, "refused", "the load has ended, not sent");
+			for (const { connection, timer } of connections) {
+				clearTimeout(timer);
+				connection.cut(closed);
+			}
 		},
 	};
 }

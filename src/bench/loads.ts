@@ -1,4 +1,5 @@
 // The shapes of load: an open loop that nothing slows down, users who wait for their answer, and as fast as it goes.
+import { ChurnSet } from "../churn.ts";
 import type { Driver } from "./driver.ts";
 import { pace } from "./pacer.ts";
 
@@ -18,7 +19,7 @@ export function openLoop(times: Float64Array, connections: number, warmUpMs: num
 export function rampingUsers(first: number, last: number, forMs: number, pauseMs: number): Load {
 	return (driver, signal) =>
 		new Promise((resolve) => {
-			const timers = new Set<ReturnType<typeof setTimeout>>();
+			const timers = new ChurnSet<ReturnType<typeof setTimeout>>();
 			const later = (ms: number, task: () => void): void => {
 				const timer = setTimeout(() => {
 					timers.delete(timer);

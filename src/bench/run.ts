@@ -106,7 +106,7 @@ export async function run(target: Target, plan: RunPlan, out: Terminal, signal: 
 		await driver.idle();
 	} finally {
 		ended.abort();
-		await driver.close();
+		driver.close();
 		live.stop();
 	}
 	const loadMs = performance.now() - startedMs;

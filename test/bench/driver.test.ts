@@ -18,8 +18,8 @@ test("a post that waits for a connection is the server's delay, and not the benc
 	const ids = createIds(new Uint8Array(16));
 	const amounts = sameAmount(1);
 	const driver = createDriver({ url, timeoutMs: 5_000, ids, amounts, outcomes: createOutcomes(), meter });
-	onTestFinished(async () => {
-		await driver.close();
+	onTestFinished(() => {
+		driver.close();
 		server.close();
 	});
 	driver.connect(1);

@@ -264,7 +264,7 @@ async function post(running: Running, seconds: number, summariesPerSecond: numbe
 		await driver.idle();
 	} finally {
 		ended.abort();
-		await driver.close();
+		driver.close();
 		await summarizing;
 	}
 	signal.throwIfAborted();
