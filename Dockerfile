@@ -15,10 +15,10 @@ RUN mkdir -p /data /run/payrelay compiled && chown node:node /data /run/payrelay
 USER node
 # Compiled by the user, and with the flags, that run it: without, each process would load a TypeScript stripper of 14 MB.
 ENV NODE_COMPILE_CACHE=/relay/compiled
-RUN node --single-threaded --no-turbofan --max-semi-space-size=4 src/precompile.ts \
-	&& node --single-threaded --no-turbofan --max-semi-space-size=4 src/main.ts --help > /dev/null
+RUN node --single-threaded --no-turbofan --expose-gc --max-semi-space-size=4 src/precompile.ts \
+	&& node --single-threaded --no-turbofan --expose-gc --max-semi-space-size=4 src/main.ts --help > /dev/null
 ENV DATA_DIR=/data
 # A part of a CPU is soon used up, by helper threads as by the slower of the two optimising compilers, and the process then
 # stands still for the rest of the scheduler's period.
-ENTRYPOINT ["node", "--single-threaded", "--no-turbofan", "--max-semi-space-size=4", "src/main.ts"]
+ENTRYPOINT ["node", "--single-threaded", "--no-turbofan", "--expose-gc", "--max-semi-space-size=4", "src/main.ts"]
 CMD ["cache"]

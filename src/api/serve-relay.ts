@@ -8,6 +8,7 @@ import { Refusal } from "../refusal.ts";
 import { createBatchClient } from "../rpc/batch-client.ts";
 import { enqueueBatches } from "../rpc/batch-methods.ts";
 import { type CarrierSettings, connectCarrier } from "../rpc/connect-carrier.ts";
+import { collectGarbage } from "../runtime.ts";
 import { createApi } from "./api.ts";
 import { apiDefaults } from "./route.ts";
 import { type Listen, serveApi } from "./serve.ts";
@@ -34,6 +35,7 @@ export async function serveRelayApi(settings: ApiProcessSettings, log: Logger): 
 	const clock = systemClock;
 	const adminKey = adminKeyFile === "" ? undefined : await readAdminKey(adminKeyFile);
 	log.debug({ payments: await warmUp(clock, warmUpBounds) }, "warmed up");
+	collectGarbage();
 	const rpc = await connectCarrier(settings, "api", {
 		clock,
 		onFault: (error, what) => log.warn({ reason: error.message }, what),

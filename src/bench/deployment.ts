@@ -6,9 +6,8 @@ import { chmod, mkdtemp, open, readFile, rm, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { selfCommand } from "../runtime.ts";
 import { supervisedVariable } from "../service-process.ts";
-import { freePorts, type LaunchOptions, ready } from "./launch.ts";
+import { benchedCommand, freePorts, type LaunchOptions, ready } from "./launch.ts";
 
 /** Of one service, as docker-compose.yml has it; a test compares the two. */
 export interface Share {
@@ -19,7 +18,9 @@ export interface Share {
 }
 
 /** Of the image's entry point. */
-export const imageFlags = ["--single-threaded", "--no-turbofan", "--max-semi-space-size=4"];
+export const imageFlags = ["--single-threaded", "--no-turbofan", "--expose-gc", "--max-semi-space-size=4"];
+/** Of the bench too, as package.json starts it: its collections are few, and never take both CPUs at once. */
+export const instrumentFlags = ["--single-threaded-gc", "--max-semi-space-size=64"];
 export const budget: Readonly<Record<"nginx" | "cache" | "consumer" | "api1" | "api2", Share>> = {
 	nginx: { cpus: 0.16, memoryMb: 20, flags: [] },
 	cache: { cpus: 0.43, memoryMb: 100, flags: ["--max-old-space-size=56"] },
@@ -96,7 +97,7 @@ export async function deploy(options: DeployOptions, signal: AbortSignal): Promi
 	}
 
 	function service(name: keyof typeof budget, word: string, settings: Readonly<Record<string, string>>): ChildProcess {
-		return limited(name, selfCommand(main, [word], flagsOf(name, word)), settings);
+		return limited(name, benchedCommand(main, [word], flagsOf(name, word)), settings);
 	}
 
 	function flagsOf(name: keyof typeof budget, word: string): readonly string[] {
@@ -116,7 +117,7 @@ export async function deploy(options: DeployOptions, signal: AbortSignal): Promi
 		const modules = [[fileURLToPath(new URL("../precompile.ts", import.meta.url))], [main, "--help"]] as const;
 		for (const some of flags)
 			for (const [module, ...words] of modules) {
-				start(selfCommand(module, words, some.split(" ")));
+				start(benchedCommand(module, words, some.split(" ")));
 				await started.pop()!.exited;
 			}
 	}
@@ -139,8 +140,8 @@ export async function deploy(options: DeployOptions, signal: AbortSignal): Promi
 	try {
 		await compile();
 		const ports = { PROCESSOR_DEFAULT_PORT: String(defaultPort), PROCESSOR_FALLBACK_PORT: String(fallbackPort) };
-		if (!options.defaultUrl) start(selfCommand(main, ["processor", "default"]), ports);
-		if (!options.fallbackUrl) start(selfCommand(main, ["processor", "fallback"]), ports);
+		if (!options.defaultUrl) start(benchedCommand(main, ["processor", "default"], instrumentFlags), ports);
+		if (!options.fallbackUrl) start(benchedCommand(main, ["processor", "fallback"], instrumentFlags), ports);
 		const startCache = () =>
 			service("cache", "cache", { RPC_SOCKET: join(folder, "cache.sock"), RPC_ADDR: `127.0.0.1:${rpcPort}` });
 		const nginx = [options.nginx, "-p", folder, "-c", await writeNginxConf(folder, port), "-g", "daemon off;"];

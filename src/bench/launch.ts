@@ -39,7 +39,7 @@ export async function launch(options: LaunchOptions, signal: AbortSignal): Promi
 	const [port, rpcPort, defaultPort, fallbackPort] = await freePorts(4);
 	const dataDir = await mkdtemp(join(tmpdir(), "payrelay-bench-"));
 	const main = fileURLToPath(new URL("../main.ts", import.meta.url));
-	const [program, ...programArguments] = selfCommand(main);
+	const [program, ...programArguments] = benchedCommand(main);
 	const child = spawn(program, programArguments, {
 		env: {
 			...process.env,
@@ -88,6 +88,11 @@ export async function launch(options: LaunchOptions, signal: AbortSignal): Promi
 		pid: child.pid!,
 		close,
 	};
+}
+
+/** The command of what is measured, or is measured with: the bench's own runtime options are not for them. */
+export function benchedCommand(module: string, words?: readonly string[], flags?: readonly string[]) {
+	return selfCommand(module, words, flags, []);
 }
 
 /** As load scripts do: until there is a 2XX. */

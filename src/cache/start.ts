@@ -5,6 +5,7 @@ import type { Transport } from "@connectrpc/connect";
 import type { Clock } from "../clock.ts";
 import type { Logger } from "../log.ts";
 import type { Routes } from "../rpc/carrier.ts";
+import { collectGarbage } from "../runtime.ts";
 import type { BrokerView } from "./broker-view.ts";
 import { createCache } from "./cache.ts";
 import type { Store, StoreSettings } from "./store/store.ts";
@@ -58,8 +59,9 @@ export async function startCache(ports: CachePorts): Promise<CacheServer> {
 	const store = await ports.openStore();
 	try {
 		// One that was open before has callers, and they are waiting.
-		const warm = await warmUpOnScratch(ports, store.boot > 1 ? "hasty" : "thorough");
-		log.info({ payments: warm }, "warmed up");
+		const how = store.boot > 1 ? "hasty" : "thorough";
+		log.info({ payments: await warmUpOnScratch(ports, how) }, "warmed up");
+		if (how === "thorough") collectGarbage();
 		let server: Listener | undefined;
 		const cache = createCache({
 			store,

@@ -1,7 +1,7 @@
 // The bench's budget is that of the deployment; throttling is told by service.
 import { readFile } from "node:fs/promises";
 import { expect, test } from "vitest";
-import { budget, imageFlags } from "../../src/bench/deployment.ts";
+import { budget, imageFlags, instrumentFlags } from "../../src/bench/deployment.ts";
 import { best, median, worst } from "../../src/bench/median.ts";
 import { throttlingSince } from "../../src/bench/throttling.ts";
 
@@ -23,6 +23,14 @@ test("the bench limits each service as docker-compose.yml does, with the same ru
 	const all = Object.values(budget);
 	expect(all.reduce((sum, { cpus }) => sum + cpus, 0)).toBeCloseTo(1.5);
 	expect(all.reduce((sum, { memoryMb }) => sum + memoryMb, 0)).toBeLessThanOrEqual(350);
+});
+
+test("what measures runs with the same flags, on either runtime", async () => {
+	const text = async (name: string) => await readFile(new URL(`../../${name}`, import.meta.url), "utf8");
+	const { scripts } = JSON.parse(await text("package.json")) as { scripts: { bench: string } };
+	expect(scripts.bench).toBe(`node ${instrumentFlags.join(" ")} src/bench/main.ts`);
+	const { tasks } = JSON.parse(await text("deno.json")) as { tasks: { bench: string } };
+	expect(tasks.bench).toBe(`deno run -A --v8-flags=${instrumentFlags.join()} src/bench/main.ts`);
 });
 
 test("throttling is told from one reading to the next", () => {
