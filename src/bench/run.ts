@@ -1,7 +1,9 @@
 // One run: everything is made empty, the load runs beside its timetable and audits, what is left drains, and then every
 // payment is accounted for.
+
 import { randomBytes } from "node:crypto";
 import { processors } from "../payment/payment.ts";
+import { collectGarbage } from "../runtime.ts";
 import type { Amounts } from "./amounts.ts";
 import { type Audit, readProcessors } from "./audit.ts";
 import { auditById, faultsOf, type IdAudit } from "./audit-by-id.ts";
@@ -94,7 +96,9 @@ export async function run(target: Target, plan: RunPlan, out: Terminal, signal: 
 	const driver = createDriver({ ...plan, url: target.url, ids, outcomes, meter });
 	const live = createLive(plan.name, plan.forMs / 1000, out);
 	target.timed = meter.beside;
-	await target.sampler?.begin();
+	target.sampler?.begin();
+	// What is left of the start would be moved about while the load runs.
+	collectGarbage();
 
 	const ended = new AbortController();
 	const cpuBefore = process.cpuUsage();
@@ -123,7 +127,7 @@ export async function run(target: Target, plan: RunPlan, out: Terminal, signal: 
 	const counts = meter.counts();
 	const unclear = outcomesOf(outcomes.count(), outcomes.of, "unclear");
 	const { drained, tookMs } = await waitUntilDrained(target, counts.accepted, unclear, plan.drainMaxMs, signal);
-	const services = (await target.sampler?.end()) ?? [];
+	const services = target.sampler?.end() ?? [];
 	const byId = await auditById(target.processors, { ids, amounts: plan.amounts, outcomes });
 	const windows = randomWindows(finalWindows, startedWallMs, Date.now(), byId.moments, createRandom(startedWallMs));
 	const differences = await compareBooks(target);

@@ -257,7 +257,7 @@ async function post(running: Running, seconds: number, summariesPerSecond: numbe
 		}
 	}
 	if (state.past.waiting === 0) await Promise.all(processors.map((one) => target.processors[one].purge()));
-	await target.sampler?.begin();
+	target.sampler?.begin();
 	const summarizing = summarize();
 	try {
 		await openLoop(times, options.connections, 0)(driver, signal);
@@ -272,7 +272,7 @@ async function post(running: Running, seconds: number, summariesPerSecond: numbe
 	const posted = { ids, amounts, outcomes };
 	if (state.past.waiting === 0) await waitUntilSettled(running, accepted, startedMs);
 	// What is asked from here on is no part of what a payment takes.
-	const services = ((await target.sampler?.end()) ?? []).filter(({ name }) => isRelays(name));
+	const services = (target.sampler?.end() ?? []).filter(({ name }) => isRelays(name));
 	const faults =
 		state.past.waiting === 0 ? faultsOf(await auditById(target.processors, posted)) : await lookUp(target, posted);
 	state.violations.push(...faults);

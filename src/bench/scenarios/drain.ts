@@ -42,7 +42,7 @@ export const drain: Scenario<DrainOptions> = async (bench, { count }) => {
 		const startedMs = performance.now();
 		await build(driver, signal);
 		drained.acceptedMs = performance.now() - startedMs;
-		const processes = (await target.sampler?.sample()) ?? [];
+		const processes = target.sampler?.sample() ?? [];
 		drained.rssBytes = processes.filter(({ name }) => isRelays(name)).reduce((sum, one) => sum + one.rssBytes, 0);
 		await watch(target, count, drained, (count / slowestPerSecond + options.drainS) * 1000, signal);
 	};
