@@ -25,7 +25,10 @@ const idleMaxMs = 60_000;
 const idleMarginMs = 1_000;
 const headEnd = "\r\n\r\n";
 
-export function openPostConnection({ hostname, port, host, pathname }: URL, ends: PostEnds): PostConnection {
+/** `url`: of plain HTTP, without a query. */
+export function openPostConnection(url: URL, ends: PostEnds): PostConnection {
+	const { protocol, hostname, port, host, pathname } = url;
+	if (protocol !== "http:") throw new Error(`the load goes over plain HTTP, not to ${url.origin}`);
 	const head = `POST ${pathname} HTTP/1.1\r\nhost: ${host}\r\ncontent-type: application/json\r\ncontent-length: `;
 	const target = { host: hostname.replace(/^\[|\]$/g, ""), port: Number(port || 80), noDelay: true };
 	let socket: Socket | undefined;
@@ -36,21 +39,24 @@ export function openPostConnection({ hostname, port, host, pathname }: URL, ends
 	function open(): Socket {
 		const opened = connect(target);
 		opened.on("data", (bytes) => {
-			if (opened === socket) take(received ? Buffer.concat([received, bytes]) : bytes);
+			if (opened !== socket) return;
+			// What nobody asked for is no answer to the next request.
+			if (waits) take(received ? Buffer.concat([received, bytes]) : bytes);
+			else drop();
 		});
-		opened.once("error", (error) => lose(opened, error));
-		opened.once("close", () => lose(opened, coded("the connection was closed", "closed")));
+		opened.once("error", (error) => lose(opened, false, error));
+		opened.once("close", () => lose(opened, true, coded("the connection was closed", "closed")));
 		return opened;
 	}
 
-	function lose(lost: Socket, error: Error): void {
+	function lose(lost: Socket, clean: boolean, error: Error): void {
 		if (lost !== socket) return;
 		const rest = received;
 		drop();
 		if (!waits) return;
-		const answer = rest && readHead(rest);
+		const answer = clean && rest && readHead(rest);
 		// An answer without a length ends with its connection.
-		if (answer?.body === "closed") end(() => ends.answered(answer.status));
+		if (answer && answer.body === "closed") end(() => ends.answered(answer.status));
 		else end(() => ends.broken(error));
 	}
 
@@ -80,12 +86,15 @@ export function openPostConnection({ hostname, port, host, pathname }: URL, ends
 		}
 		const { status, headLength, body, idleMs } = answer;
 		const length = headLength + bodyLength(bytes, headLength, body);
+		if (Number.isNaN(status) || Number.isNaN(length)) {
+			cut(coded("the answer is not HTTP/1.1", "malformed"));
+			return;
+		}
 		if (!(bytes.length >= length)) return;
 		received = undefined;
 		idleUntilMs = performance.now() + idleMs;
-		// What nobody asked for is no answer to the next request.
-		if (idleMs <= 0 || bytes.length > length || !waits) drop();
-		if (waits) end(() => ends.answered(status));
+		if (idleMs <= 0 || bytes.length > length) drop();
+		end(() => ends.answered(status));
 	}
 
 	function cut(error: Error): void {
@@ -118,7 +127,7 @@ function readHead(bytes: Buffer): Head | undefined {
 	const at = bytes.indexOf(headEnd);
 	if (at < 0) return undefined;
 	const text = bytes.toString("latin1", 0, at);
-	const status = Number(text.slice(9, 12));
+	const status = Number(/^HTTP\/1\.[01] (\d{3})(?: |\r|$)/.exec(text)?.[1]);
 	const length = /\r\ncontent-length: *(\d+)/i.exec(text)?.[1];
 	const kept = /\r\nkeep-alive:[^\r]*timeout=(\d+)/i.exec(text)?.[1];
 	const closes = /\r\nconnection: *close/i.test(text) || text.startsWith("HTTP/1.0");
@@ -136,7 +145,7 @@ function bodyOf(status: number, length: string | undefined, text: string): Body 
 	return length === undefined ? "closed" : { length: Number(length) };
 }
 
-/** Infinite where its end has not come. */
+/** Infinite where its end has not come, not a number where it has none. */
 function bodyLength(bytes: Buffer, from: number, body: Body): number {
 	if (body === "closed") return Number.POSITIVE_INFINITY;
 	if (body !== "chunked") return body.length;
@@ -144,7 +153,8 @@ function bodyLength(bytes: Buffer, from: number, body: Body): number {
 		const line = bytes.indexOf("\r\n", at);
 		if (line < 0) return Number.POSITIVE_INFINITY;
 		const size = Number.parseInt(bytes.toString("latin1", at, line), 16);
-		if (!(size > 0)) {
+		if (Number.isNaN(size)) return size;
+		if (size === 0) {
 			// Trailers may follow; what ends them is an empty line.
 			const last = bytes.indexOf(headEnd, line);
 			return last < 0 ? Number.POSITIVE_INFINITY : last + headEnd.length - from;

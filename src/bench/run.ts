@@ -1,6 +1,5 @@
 // One run: everything is made empty, the load runs beside its timetable and audits, what is left drains, and then every
 // payment is accounted for.
-
 import { randomBytes } from "node:crypto";
 import { processors } from "../payment/payment.ts";
 import { collectGarbage } from "../runtime.ts";

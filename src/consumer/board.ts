@@ -77,8 +77,8 @@ function createSite(processor: Processor, { limiter: limits, breaker: breaks, cl
 			if (!answer.reachable) return;
 			const failedBefore = health?.answer.failing === true;
 			health = { answer, atMs };
-			limiter.announce(answer.minResponseMs);
 			if (!answer.failing) {
+				limiter.announce(answer.minResponseMs);
 				failingSinceMs = undefined;
 				if (failedBefore) breaker.trust();
 				else breaker.hope();

@@ -1,7 +1,8 @@
 // Keeps payments away from a processor that does not charge: opens after failures in a row, where half of what was sent of
-// late failed, or where it says so itself, then lets single payments try it, with growing pauses between them. A probe that is told that it did not
-// charge has staked nothing, so these pauses stay short: what charges again is known soon. One that is left without an
-// answer leaves its payment in doubt, so these grow long.
+// late failed, or where it says so itself, then lets single payments try it, with growing pauses between them.
+//
+// A probe that is told that it did not charge has staked nothing, so these pauses stay short: what charges again is known
+// soon. One that is left without an answer leaves its payment in doubt, so these grow long.
 import type { Clock } from "../clock.ts";
 import { type Backoff, backoffMs } from "./backoff.ts";
 import { createRecent } from "./recent.ts";
@@ -57,7 +58,10 @@ export interface Breaker {
 	warn(): void;
 	/** It says of itself that it charges: the next probe need not wait. */
 	hope(): void;
-	/** It says so after it had said that it does not: its word is worth something, so it closes; the next failure opens it. */
+	/**
+	 * It says so after it had said that it does not: its word is worth something, so it closes, and the next failure opens
+	 * it. Not where the last attempt left a payment in doubt: then that is hope, no more.
+	 */
 	trust(): void;
 }
 
@@ -70,8 +74,11 @@ export function createBreaker(settings: BreakerSettings, clock: Clock, random: (
 	/** It opened though charges still succeed now and then: those that were under way say nothing new. */
 	let byShare = false;
 	let lastFailure: "not_charged" | "unknown" = "not_charged";
+	/** Probes in a row that failed so. */
+	const tries = { not_charged: 0, unknown: 0 };
+	/** It said that it charges again while a probe was under way, which may have left before that. */
+	let vouched = false;
 	let failures = 0;
-	let probes = 0;
 	let probeAtMs = 0;
 	let openedAtMs: number | undefined;
 
@@ -79,15 +86,32 @@ export function createBreaker(settings: BreakerSettings, clock: Clock, random: (
 		if (state !== "closed") recent.forget();
 		state = "closed";
 		probeId = undefined;
-		failures = probes = 0;
+		failures = tries.not_charged = tries.unknown = 0;
+		lastFailure = "not_charged";
 		openedAtMs = undefined;
+		vouched = false;
 	}
+
+	function believe(): void {
+		close();
+		failures = failuresMax - 1;
+	}
+
+	/** An attempt of unknown outcome is not made again on somebody's word: each of them leaves a payment in doubt. */
+	const trusted = (): boolean => vouched && lastFailure !== "unknown";
 
 	function open(): void {
 		state = "open";
 		probeId = undefined;
+		vouched = false;
 		openedAtMs ??= clock.monotonic();
-		probeAtMs = clock.monotonic() + probeMinMs + backoffMs(pauses[lastFailure], probes, random);
+		probeAtMs = clock.monotonic() + probeMinMs + backoffMs(pauses[lastFailure], tries[lastFailure], random);
+	}
+
+	function hope(): void {
+		if (state !== "open") return;
+		tries.not_charged = 0;
+		probeAtMs = Math.min(probeAtMs, clock.monotonic());
 	}
 
 	return {
@@ -109,7 +133,9 @@ export function createBreaker(settings: BreakerSettings, clock: Clock, random: (
 			probeId = id;
 		},
 		probeEnded(id) {
-			if (state === "probing" && id === probeId) open();
+			if (state !== "probing" || id !== probeId) return;
+			if (trusted()) believe();
+			else open();
 		},
 		record(outcome, id) {
 			recent.add(outcome === "charged" ? "success" : "failure");
@@ -123,25 +149,26 @@ export function createBreaker(settings: BreakerSettings, clock: Clock, random: (
 			failures++;
 			lastFailure = outcome;
 			if (state === "probing") {
-				probes++;
-				open();
+				tries[outcome]++;
+				if (outcome === "not_charged") tries.unknown = 0;
+				if (trusted()) believe();
+				else open();
 			} else if (state === "closed") {
 				byShare = recent.count >= outcomesMin && recent.failedShare >= failedShareMax;
 				if (byShare || failures >= failuresMax) open();
 			}
 		},
 		warn() {
-			if (state === "closed") open();
+			vouched = false;
+			if (state !== "closed") return;
+			byShare = false;
+			open();
 		},
-		hope() {
-			if (state !== "open") return;
-			probes = 0;
-			probeAtMs = Math.min(probeAtMs, clock.monotonic());
-		},
+		hope,
 		trust() {
-			if (state !== "open") return;
-			close();
-			failures = failuresMax - 1;
+			if (state === "probing") vouched = true;
+			else if (state === "open" && lastFailure !== "unknown") believe();
+			else hope();
 		},
 	};
 }

@@ -12,7 +12,10 @@ export type LoadSign = "good" | "overload" | "neutral";
 export interface LimiterSettings {
 	/** The limit never goes below, so that there is always something to learn from. */
 	readonly floor: number;
-	/** To begin with, where a charge takes up to `startMs`; as many more where it takes longer, for the same pace. */
+	/**
+	 * To begin with, where a charge takes up to `startMs`; as many more where it takes longer, for the same pace. Long answer
+	 * times alone never lower the limit beyond this.
+	 */
 	readonly start: number;
 	readonly startMs: number;
 	/** Nor above, whatever the deployment's bound. */
@@ -54,7 +57,7 @@ export interface Limiter {
 	/** Takes a slot; false where none is free. Each that was taken is given back, once. */
 	take(kind: "fresh" | "pursuit"): boolean;
 	giveBack(kind: "fresh" | "pursuit"): void;
-	/** The processor said that a charge takes so long, ms. */
+	/** The processor said that it charges, and how long that takes, ms. */
 	announce(ms: number): void;
 	/** A charge ended, after `tookMs`. */
 	observe(sign: LoadSign, tookMs: number): void;
@@ -77,6 +80,7 @@ export function createLimiter(settings: LimiterSettings, clock: Clock, random: (
 	/** Until the first overload each good answer raises the limit by one, so that it doubles in a round of answers. */
 	let climbing = true;
 	let pausedUntilMs = 0;
+	let announcedMs = 0;
 
 	let shortestMs = Number.POSITIVE_INFINITY;
 	let shortestBeforeMs = Number.POSITIVE_INFINITY;
@@ -140,8 +144,11 @@ export function createLimiter(settings: LimiterSettings, clock: Clock, random: (
 			if (fresh < 0 || pursuits < 0) throw new Error("a slot was given back that nobody had taken");
 		},
 		announce(ms) {
+			const grew = ms > announcedMs;
+			announcedMs = ms;
 			// To wait for the first answers before the limit grows would take a slow one as many delays as the limit doubles.
-			if (climbing) limit = Math.min(ceiling, Math.max(limit, (start * ms) / startMs));
+			// Said again it is no news, and the limit may have shrunk for what it met since.
+			if (climbing && grew) limit = Math.min(ceiling, Math.max(limit, (start * ms) / startMs));
 		},
 		observe(sign, tookMs) {
 			if (sign === "overload") lower(shrink);

@@ -74,12 +74,11 @@ export function chooseProcessor(knowledge: Knowledge, settings: RouteSettings): 
 	const cheapestFirst = [...knowledge.processors].sort((a, b) => fee(a, settings) - fee(b, settings));
 	let recheckMs = settings.recheckMaxMs;
 
-	let cheapestReady: ProcessorKnowledge | undefined;
+	let cheapestFit: ProcessorKnowledge | undefined;
 	for (const known of cheapestFirst) {
-		// What a dearer one would say changes nothing while a cheaper one will do.
-		if (cheapestReady && expectedMs(cheapestReady, knowledge, settings) <= patienceFor(known, cheapestReady, settings))
-			break;
-		if (ready(known, settings)) cheapestReady ??= known;
+		// What a dearer one would say changes nothing while a cheaper one will do, at once or soon.
+		if (cheapestFit && expectedMs(cheapestFit, knowledge, settings) <= patienceFor(known, cheapestFit, settings)) break;
+		if (fitness(known, settings) === "fit") cheapestFit ??= known;
 		if (known.freeSlots === 0) continue;
 		if (fitness(known, settings) === "probe") return { processor: known.processor, probe: true };
 		if (known.breaker === "open" && known.probeInMs > 0) recheckMs = Math.min(recheckMs, known.probeInMs);
@@ -112,7 +111,8 @@ export function serviceMs(known: ProcessorKnowledge, settings: RouteSettings): n
 
 /**
  * May a POST go there? `probe`: a single one, to find out. Real money is no probe of a processor that says of itself
- * that it fails and is slow: that one is waited for until it says something else, or nothing for long.
+ * that it fails and is slow: that one is waited for until it says something else, or nothing for long. One that charges
+ * all the same is not found out while it says so.
  */
 export function fitness(known: ProcessorKnowledge, settings: RouteSettings): "fit" | "probe" | "unfit" {
 	if (known.breaker === "closed") return "fit";

@@ -64,7 +64,7 @@ const answers = [
 	answer(
 		429,
 		"Transfer-Encoding: chunked\r\n",
-		"5\r\nabcde\r\n1f;x=y\r\n0\r\n\r\n0123456789012345678901234\r\n0\r\n\r\n",
+		"5\r\nabcde\r\n1e;x=y\r\n0\r\n\r\n0123456789012345678901234\r\n0\r\n\r\n",
 	),
 	answer(200, "transfer-encoding: chunked\r\n", "1\r\na\r\n0\r\nTrailer: 1\r\n\r\n"),
 	answer(204, ""),
@@ -103,6 +103,41 @@ test.each([
 	const { post, seen } = await setup((socket) => socket.write(text));
 	expect([await post(), await post()]).toEqual([status, status]);
 	expect(seen.map(({ connection }) => connection)).toEqual([1, 2]);
+});
+
+test.each([
+	["408 Too Slow\r\nconnection: close\r\n\r\n", "408"],
+	["HTTP/1.1 200 O", "half"],
+])("what comes while nothing was asked for is no answer to the next request: %s", async (text) => {
+	const { post, seen } = await setup((socket, n) => {
+		socket.write(answer(202));
+		if (n === 1) setTimeout(() => socket.write(`HTTP/1.1 ${text}`), 10);
+	});
+	expect(await post()).toBe("202");
+	await new Promise((resolve) => setTimeout(resolve, 50));
+	expect(await post()).toBe("202");
+	expect(seen.map(({ connection }) => connection)).toEqual([1, 2]);
+});
+
+test.each([
+	"FOO BAR BAZ 200\r\ncontent-length: 0\r\n\r\n",
+	"HTTP/2 202\r\ncontent-length: 0\r\n\r\n",
+	answer(202, "transfer-encoding: chunked\r\n", "zz\r\n\r\n"),
+])("what is not HTTP/1.1 is no answer: %j", async (text) => {
+	const { post } = await setup((socket) => socket.write(text));
+	expect(await post()).toBe("malformed");
+});
+
+test("an answer without a length whose connection is reset is none", async () => {
+	const { post } = await setup((socket) =>
+		socket.write(answer(202, ""), () => setTimeout(() => socket.resetAndDestroy(), 10)),
+	);
+	expect(await post()).toBe("ECONNRESET");
+});
+
+test("the load goes over plain HTTP", () => {
+	const ends = { answered: () => {}, broken: () => {} };
+	expect(() => openPostConnection(new URL("https://localhost/payments"), ends)).toThrow("plain HTTP");
 });
 
 test("an answer without a length ends with its connection", async () => {

@@ -58,6 +58,23 @@ test("limiter: an announced delay gives it slots for the same pace, until an ove
 	expect(lowered).toBeLessThan(90);
 });
 
+test("limiter: what is announced again does not undo what it has learned since", () => {
+	const limiter = createLimiter({ ...limiterDefaults, start: 50, startMs: 100 }, createFakeClock(), () => 0.5);
+	limiter.announce(800);
+	expect(limiter.limit).toBe(400);
+	const round = (tookMs: number) => {
+		while (limiter.take("fresh"));
+		limiter.observe("good", tookMs);
+		limiter.giveBack("fresh");
+	};
+	round(800);
+	for (let i = 0; i < 200; i++) round(5_000);
+	const shrunk = limiter.limit;
+	expect(shrunk).toBeLessThan(400);
+	limiter.announce(800);
+	expect(limiter.limit).toBe(shrunk);
+});
+
 test("limiter: it does not grow while requests only wait for each other, and shrinks until few do", async () => {
 	const clock = createFakeClock();
 	const limiter = createLimiter({ ...limiterDefaults, start: 50 }, clock, () => 0.5);
@@ -200,15 +217,60 @@ test("breaker: what a processor says of itself opens it, and closes it for as lo
 	expect(breaker.state).toBe("closed");
 });
 
-test("breaker: its word changes nothing for a probe that is under way", () => {
+test.each([
+	["not_charged", "closed"],
+	["nothing", "closed"],
+	["unknown", "open"],
+	["charged", "closed"],
+] as const)("breaker: said to charge again while a probe is under way that comes to %s, it is %s", (outcome, state) => {
 	const breaker = createBreaker(breakerDefaults, createFakeClock(), () => 0.5);
 	breaker.warn();
 	breaker.probe("probe");
 	breaker.warn();
 	breaker.trust();
-	expect(breaker.state).toBe("probing");
-	breaker.record("not_charged", "probe");
-	expect(breaker.state).toBe("open");
+	expect(breaker.state, "the probe may have left before").toBe("probing");
+	if (outcome === "nothing") breaker.probeEnded("probe");
+	else breaker.record(outcome, "probe");
+	expect(breaker.state).toBe(state);
+	breaker.warn();
+	breaker.probe("another");
+	breaker.record("not_charged", "another");
+	expect(breaker.state, "what was believed is spent").toBe("open");
+});
+
+test("breaker: where attempts leave payments in doubt its word is worth a probe, no more", () => {
+	const breaker = createBreaker(breakerDefaults, createFakeClock(), () => 0.999);
+	breaker.warn();
+	for (let round = 0; round < 10; round++) {
+		breaker.trust();
+		expect(breaker.state === "open").toBe(round > 0);
+		if (round === 0) breaker.record("unknown", "first");
+		breaker.probe("probe");
+		breaker.record("unknown", "probe");
+		breaker.warn();
+	}
+	expect(breaker.probeAtMs).toBeGreaterThan(0.9 * breakerDefaults.pauses.unknown.maxMs);
+	breaker.probe("probe");
+	breaker.record("charged", "probe");
+	breaker.warn();
+	breaker.trust();
+	expect(breaker.state, "that was before it charged").toBe("closed");
+});
+
+test("breaker: pauses after attempts of unknown outcome grow by themselves, whatever clear noes were between", () => {
+	const clock = createFakeClock();
+	const breaker = createBreaker(breakerDefaults, clock, () => 0.999);
+	breaker.warn();
+	const pauseAfter = (outcome: "not_charged" | "unknown"): number => {
+		breaker.probe("probe");
+		breaker.record(outcome, "probe");
+		return breaker.probeAtMs - clock.monotonic();
+	};
+	for (let i = 0; i < 8; i++) pauseAfter("not_charged");
+	const first = pauseAfter("unknown");
+	expect(first).toBeLessThanOrEqual(2 * breakerDefaults.pauses.unknown.baseMs + breakerDefaults.probeMinMs);
+	breaker.hope();
+	expect(pauseAfter("unknown"), "hope does not begin them anew").toBeGreaterThan(1.5 * first);
 });
 
 test.each([

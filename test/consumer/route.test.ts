@@ -124,7 +124,9 @@ test("a dearer one that is down is probed only while no cheaper one will do", ()
 	expect(choose({}, open)).toEqual(to("default"));
 	expect(choose({ health: { ...healthy, minResponseMs: 5_000 } }, open)).toEqual(to("default"));
 	expect(choose({ health: { ...healthy, minResponseMs: 5_001 } }, open)).toEqual(to("fallback", true));
-	expect(choose({ freeSlots: 0 }, open)).toEqual(to("fallback", true));
+	expect(choose({ freeSlots: 0 }, open), "full for a moment").toMatchObject({ wait: true });
+	const full = { freeSlots: 0, slotsMax: 100, measured: { meanMs: 1_000, ageMs: 0 } };
+	expect(choose(full, open, { waiting: 1_000 })).toEqual(to("fallback", true));
 	expect(choose({ ...open, breaker: "probing" }, open)).toEqual(to("fallback", true));
 });
 
