@@ -137,10 +137,10 @@ export async function runBeside(
 		const counts = meter.counts();
 		const interval = meter.interval();
 		const atS = Math.round(elapsedMs()) / 1000;
-		const [atDefault, atFallback, processes = []] = await Promise.all([
+		const processes = target.sampler?.sample() ?? [];
+		const [atDefault, atFallback] = await Promise.all([
 			target.processors.default.figures(),
 			target.processors.fallback.figures(),
-			target.sampler?.sample(),
 		]);
 		const charged = atDefault && atFallback && atDefault.stored + atFallback.stored;
 		const lag = charged === undefined ? undefined : Math.max(counts.accepted - charged, 0);

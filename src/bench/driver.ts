@@ -44,9 +44,6 @@ interface Post {
 	readonly ended: ((accepted: boolean) => void) | undefined;
 }
 
-const timedOut = Object.assign(new Error("no answer in time"), { code: "time-out" });
-const closed = Object.assign(new Error("the load has ended"), { code: "ended" });
-
 export function createDriver(options: DriverOptions): Driver {
 	const { url, timeoutMs, ids, amounts, outcomes, meter } = options;
 	const payments = new URL(`${url.replace(/\/$/, "")}/payments`);
@@ -65,26 +62,30 @@ export function createDriver(options: DriverOptions): Driver {
 		if (open === 0) whenIdle?.();
 	}
 
+	function release(send: (post: Post) => void): void {
+		const next = waiting.shift();
+		if (next) send(next);
+		else free.push(send);
+	}
+
 	function openConnection(): (post: Post) => void {
 		let current: Post | undefined;
 		const ended = (outcome: "accepted" | "refused" | "unclear", failure?: string): void => {
 			const post = current!;
 			current = undefined;
 			end(post, outcome, failure);
-			const next = waiting.shift();
-			if (next) send(next);
-			else free.push(send);
+			release(send);
 		};
 		const connection = openPostConnection(payments, {
 			answered(status) {
 				const outcome = outcomeOfStatus(status);
 				ended(outcome, outcome === "accepted" ? undefined : `status ${status}`);
 			},
-			broken: (error) => ended("unclear", nameOf(error)),
+			broken: (why) => ended("unclear", why),
 		});
 		// One timer for all posts of this connection: begun anew with each, and of no meaning between them.
 		const timer = setTimeout(() => {
-			if (current) connection.cut(timedOut);
+			if (current) connection.cut("time-out");
 		}, timeoutMs);
 		connections.push({ connection, timer });
 		const send = (post: Post): void => {
@@ -98,12 +99,7 @@ export function createDriver(options: DriverOptions): Driver {
 
 	return {
 		connect(count) {
-			for (let i = 0; i < count; i++) {
-				const send = openConnection();
-				const next = waiting.shift();
-				if (next) send(next);
-				else free.push(send);
-			}
+			for (let i = 0; i < count; i++) release(openConnection());
 		},
 		post(intendedMs, measured, ended) {
 			const givenMs = performance.now();
@@ -127,12 +123,8 @@ export function createDriver(options: DriverOptions): Driver {
 				end(post, "refused", "the load has ended, not sent");
 			for (const { connection, timer } of connections) {
 				clearTimeout(timer);
-				connection.cut(closed);
+				connection.cut("ended");
 			}
 		},
 	};
-}
-
-function nameOf(error: Error & { code?: unknown }): string {
-	return typeof error.code === "string" ? error.code : error.name;
 }

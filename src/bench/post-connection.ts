@@ -5,14 +5,15 @@ import { connect, type Socket } from "node:net";
 export interface PostConnection {
 	/** Sends the next request; the one before has ended. */
 	send(body: string): void;
-	/** Ends the connection, and the request that has no answer yet with this error. The next request opens another one. */
-	cut(error: Error): void;
+	/** Ends the connection, and the request that has no answer yet for this reason. The next request opens another one. */
+	cut(why: string): void;
 }
 
 /** Each request ends with one of these. */
 export interface PostEnds {
 	answered(status: number): void;
-	broken(error: Error): void;
+	/** `why`: one word, such as an error's code. */
+	broken(why: string): void;
 }
 
 /** How an answer's body ends. */
@@ -44,20 +45,24 @@ export function openPostConnection(url: URL, ends: PostEnds): PostConnection {
 			if (waits) take(received ? Buffer.concat([received, bytes]) : bytes);
 			else drop();
 		});
-		opened.once("error", (error) => lose(opened, false, error));
-		opened.once("close", () => lose(opened, true, coded("the connection was closed", "closed")));
+		opened.once("error", (error) => {
+			if (opened === socket) cut(nameOf(error));
+		});
+		opened.once("close", () => {
+			if (opened === socket) closed();
+		});
 		return opened;
 	}
 
-	function lose(lost: Socket, clean: boolean, error: Error): void {
-		if (lost !== socket) return;
-		const rest = received;
-		drop();
-		if (!waits) return;
-		const answer = clean && rest && readHead(rest);
+	function closed(): void {
+		const answer = received && readHead(received);
+		if (answer?.body !== "closed") {
+			cut("closed");
+			return;
+		}
 		// An answer without a length ends with its connection.
-		if (answer && answer.body === "closed") end(() => ends.answered(answer.status));
-		else end(() => ends.broken(error));
+		drop();
+		end(() => ends.answered(answer.status));
 	}
 
 	function drop(): void {
@@ -81,13 +86,13 @@ export function openPostConnection(url: URL, ends: PostEnds): PostConnection {
 		}
 		received = bytes;
 		if (!answer) {
-			if (bytes.length > headMax) cut(coded("an answer's head has no end", "head"));
+			if (bytes.length > headMax) cut("head");
 			return;
 		}
 		const { status, headLength, body, idleMs } = answer;
 		const length = headLength + bodyLength(bytes, headLength, body);
 		if (Number.isNaN(status) || Number.isNaN(length)) {
-			cut(coded("the answer is not HTTP/1.1", "malformed"));
+			cut("malformed");
 			return;
 		}
 		if (!(bytes.length >= length)) return;
@@ -97,9 +102,9 @@ export function openPostConnection(url: URL, ends: PostEnds): PostConnection {
 		end(() => ends.answered(status));
 	}
 
-	function cut(error: Error): void {
+	function cut(why: string): void {
 		drop();
-		if (waits) end(() => ends.broken(error));
+		if (waits) end(() => ends.broken(why));
 	}
 
 	return {
@@ -163,6 +168,6 @@ function bodyLength(bytes: Buffer, from: number, body: Body): number {
 	}
 }
 
-function coded(message: string, code: string): Error {
-	return Object.assign(new Error(message), { code });
+function nameOf(error: Error & { code?: unknown }): string {
+	return typeof error.code === "string" ? error.code : error.name;
 }

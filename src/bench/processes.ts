@@ -114,6 +114,7 @@ function processIds(): number[] {
 	try {
 		return readdirSync("/proc").map(Number).filter(Number.isInteger);
 	} catch {
+		// Not every system has it; then nothing is told of processes.
 		return [];
 	}
 }

@@ -92,13 +92,18 @@ export function createBreaker(settings: BreakerSettings, clock: Clock, random: (
 		vouched = false;
 	}
 
+	/** An attempt of unknown outcome is not made again on somebody's word: each of them leaves a payment in doubt. */
+	const mayBelieve = (): boolean => lastFailure !== "unknown";
+
 	function believe(): void {
 		close();
 		failures = failuresMax - 1;
 	}
 
-	/** An attempt of unknown outcome is not made again on somebody's word: each of them leaves a payment in doubt. */
-	const trusted = (): boolean => vouched && lastFailure !== "unknown";
+	function probeFailed(): void {
+		if (vouched && mayBelieve()) believe();
+		else open();
+	}
 
 	function open(): void {
 		state = "open";
@@ -133,9 +138,7 @@ export function createBreaker(settings: BreakerSettings, clock: Clock, random: (
 			probeId = id;
 		},
 		probeEnded(id) {
-			if (state !== "probing" || id !== probeId) return;
-			if (trusted()) believe();
-			else open();
+			if (state === "probing" && id === probeId) probeFailed();
 		},
 		record(outcome, id) {
 			recent.add(outcome === "charged" ? "success" : "failure");
@@ -151,8 +154,7 @@ export function createBreaker(settings: BreakerSettings, clock: Clock, random: (
 			if (state === "probing") {
 				tries[outcome]++;
 				if (outcome === "not_charged") tries.unknown = 0;
-				if (trusted()) believe();
-				else open();
+				probeFailed();
 			} else if (state === "closed") {
 				byShare = recent.count >= outcomesMin && recent.failedShare >= failedShareMax;
 				if (byShare || failures >= failuresMax) open();
@@ -167,7 +169,7 @@ export function createBreaker(settings: BreakerSettings, clock: Clock, random: (
 		hope,
 		trust() {
 			if (state === "probing") vouched = true;
-			else if (state === "open" && lastFailure !== "unknown") believe();
+			else if (state === "open" && mayBelieve()) believe();
 			else hope();
 		},
 	};

@@ -29,6 +29,7 @@ export async function report(options: ReportOptions, signal: AbortSignal): Promi
 			// Away, or of a version that does not know of it: the next report says the same, and nothing waits for it.
 			if (!signal.aborted && !(error instanceof ConnectError)) onError(error);
 		}
+		// An abort ends the sleep, and then the loop.
 		await clock.sleep(everyMs, signal).catch(() => undefined);
 	}
 }

@@ -78,9 +78,10 @@ export function chooseProcessor(knowledge: Knowledge, settings: RouteSettings): 
 	for (const known of cheapestFirst) {
 		// What a dearer one would say changes nothing while a cheaper one will do, at once or soon.
 		if (cheapestFit && expectedMs(cheapestFit, knowledge, settings) <= patienceFor(known, cheapestFit, settings)) break;
-		if (fitness(known, settings) === "fit") cheapestFit ??= known;
+		const fit = fitness(known, settings);
+		if (fit === "fit") cheapestFit ??= known;
 		if (known.freeSlots === 0) continue;
-		if (fitness(known, settings) === "probe") return { processor: known.processor, probe: true };
+		if (fit === "probe") return { processor: known.processor, probe: true };
 		if (known.breaker === "open" && known.probeInMs > 0) recheckMs = Math.min(recheckMs, known.probeInMs);
 	}
 
