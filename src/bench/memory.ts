@@ -1,6 +1,7 @@
 // What is charged to services against their memory limits, page cache included, as the kernel counts it by control group.
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { controlGroup } from "../control-group.ts";
 import { nameOf } from "./processes.ts";
 
 export interface Memory {
@@ -10,8 +11,6 @@ export interface Memory {
 	/** The part that the kernel takes back when it is short: files' pages. */
 	readonly fileBytes: number;
 }
-
-const root = "/sys/fs/cgroup";
 
 /** By service, one process of each; several of the same name are told apart by a number. Empty where the system does not tell. */
 export async function readMemory(pids: readonly number[]): Promise<ReadonlyMap<string, Memory>> {
@@ -30,11 +29,9 @@ async function readOne(pid: number): Promise<{ name: string; memory: Memory } | 
 	try {
 		const groups = await readFile(`/proc/${pid}/cgroup`, "utf8");
 		const name = nameOf(await readFile(`/proc/${pid}/cmdline`, "utf8"));
-		// Version 1 has a tree for each controller, version 2 a single one, numbered 0 and without a name.
-		const first = /^\d+:(?:[^:]*,)?memory(?:,[^:]*)?:(.*)$/m.exec(groups)?.[1];
-		const second = /^0::(.*)$/m.exec(groups)?.[1];
-		if (first === undefined && second === undefined) return undefined;
-		const folder = first === undefined ? join(root, second!) : join(root, "memory", first);
+		const group = controlGroup(groups, "memory");
+		if (!group) return undefined;
+		const folder = group.folders[0];
 		const text = (file: string): Promise<string> => readFile(join(folder, file), "utf8");
 		const number = async (file: string): Promise<number> => Number(await text(file));
 		const stat = await text("memory.stat");
@@ -42,7 +39,7 @@ async function readOne(pid: number): Promise<{ name: string; memory: Memory } | 
 		return {
 			name,
 			memory:
-				first === undefined
+				group.version === 2
 					? {
 							bytes: await number("memory.current"),
 							mostBytes: await number("memory.peak"),

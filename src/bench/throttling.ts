@@ -1,6 +1,7 @@
 // How often and how long processes were held up by their CPU limits, as the kernel counts it by control group.
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { controlGroup } from "../control-group.ts";
 import { nameOf } from "./processes.ts";
 
 export interface Throttling {
@@ -9,8 +10,6 @@ export interface Throttling {
 	readonly throttled: number;
 	readonly throttledMs: number;
 }
-
-const root = "/sys/fs/cgroup";
 
 /** By service, all its processes together; empty where the system does not tell. */
 export async function readThrottling(pids: readonly number[]): Promise<ReadonlyMap<string, Throttling>> {
@@ -37,11 +36,9 @@ async function readOne(pid: number): Promise<{ name: string; throttling: Throttl
 	try {
 		const groups = await readFile(`/proc/${pid}/cgroup`, "utf8");
 		const name = nameOf(await readFile(`/proc/${pid}/cmdline`, "utf8"));
-		// Version 1 has a tree for each controller, version 2 a single one, numbered 0 and without a name.
-		const first = /^\d+:(?:[^:]*,)?cpu(?:,[^:]*)?:(.*)$/m.exec(groups)?.[1];
-		const second = /^0::(.*)$/m.exec(groups)?.[1];
-		if (first === undefined && second === undefined) return undefined;
-		const folder = first === undefined ? join(root, second!) : join(root, "cpu", first);
+		const group = controlGroup(groups, "cpu");
+		if (!group) return undefined;
+		const folder = group.folders[0];
 		const text = await readFile(join(folder, "cpu.stat"), "utf8");
 		const figure = (key: string): number => Number(new RegExp(`^${key} (\\d+)$`, "m").exec(text)?.[1] ?? 0);
 		return {

@@ -13,6 +13,7 @@ import { createHands, type Hand } from "./hands.ts";
 import { type HealthClient, watchHealth } from "./health.ts";
 import { createLatencies } from "./latency.ts";
 import { withBoard } from "./observe.ts";
+import type { Pace } from "./pace.ts";
 import { createPool, type Finish } from "./pool.ts";
 import type { Gateway, Queue } from "./ports.ts";
 import { type ReportClient, report } from "./report.ts";
@@ -31,6 +32,7 @@ export interface ConsumerOptions {
 	/** One for the life of the process, never used before. */
 	readonly session: string;
 	readonly clock: Clock;
+	readonly pace: Pace;
 	readonly random: () => number;
 	readonly settings: ConsumerSettings;
 	readonly log: Pick<Logger, "info" | "warn" | "error">;
@@ -155,6 +157,7 @@ export function createConsumer(options: ConsumerOptions): Consumer {
 		board,
 		budget,
 		route: settings.route,
+		pace: options.pace,
 		clock,
 		laneMax: settings.pursuitWorkersMax,
 		free: (lane) => pools[lane].free,

@@ -9,6 +9,7 @@ import { type Processor, processors } from "../payment/payment.ts";
 import { type Board, each } from "./board.ts";
 import { createFifo, type Fifo } from "./fifo.ts";
 import type { Hand } from "./hands.ts";
+import type { Pace } from "./pace.ts";
 import type { RetryBudget } from "./retry-budget.ts";
 import { type Choice, chooseProcessor, type Knowledge, type RouteSettings } from "./route.ts";
 
@@ -16,6 +17,8 @@ export interface DispatchOptions {
 	readonly board: Board;
 	readonly budget: RetryBudget;
 	readonly route: RouteSettings;
+	/** Of payments without a pin; those in doubt are few. */
+	readonly pace: Pace;
 	readonly clock: Clock;
 	readonly choose?: (knowledge: Knowledge, settings: RouteSettings) => Choice;
 	/** Payments in doubt that may wait in the lane of one processor, beyond those that its workers are free for. */
@@ -41,7 +44,7 @@ export interface Dispatch {
 }
 
 export function createDispatch(options: DispatchOptions): Dispatch {
-	const { board, budget, route, clock, choose = chooseProcessor, laneMax, free, start, giveBack } = options;
+	const { board, budget, route, pace, clock, choose = chooseProcessor, laneMax, free, start, giveBack } = options;
 	const firsts = createFifo<Hand>();
 	const retries = createFifo<Hand>();
 	const lanes = each(() => createFifo<Hand>());
@@ -83,6 +86,10 @@ export function createDispatch(options: DispatchOptions): Dispatch {
 			const choice = choose(knowledge(hand), route);
 			if ("wait" in choice) {
 				lookIn(Math.min(choice.forMs, pausedMs()));
+				break;
+			}
+			if (!pace.take()) {
+				lookIn(pace.nextMs);
 				break;
 			}
 			if (line === retries && !spendOn(hand, choice.processor)) {

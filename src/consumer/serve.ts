@@ -1,6 +1,7 @@
 // The consumer as a process: the queue over the carrier, the processors over HTTP/1.1, and settings by name.
 import { Code, createClient } from "@connectrpc/connect";
 import { systemClock } from "../clock.ts";
+import { cpuQuota } from "../control-group.ts";
 import { ProcessorService } from "../gen/payrelay/v1/processor_service_pb.ts";
 import { QueueService } from "../gen/payrelay/v1/queue_service_pb.ts";
 import type { Logger } from "../log.ts";
@@ -10,6 +11,7 @@ import { collectGarbage } from "../runtime.ts";
 import { createConsumer } from "./consumer.ts";
 import type { ConsumerFigures } from "./figures.ts";
 import { createGateway } from "./gateway.ts";
+import { createPace } from "./pace.ts";
 import { connectQueue } from "./queue.ts";
 import { type ConsumerSettings, consumerDefaults } from "./settings.ts";
 import { warmUp, warmUpBounds } from "./warm-up.ts";
@@ -68,6 +70,7 @@ export async function serveConsumer(settings: ConsumerProcessSettings, log: Logg
 		gateway,
 		session: crypto.randomUUID(),
 		clock,
+		pace: createPace({ clock, quota: cpuQuota(), usedMs: cpuUsedMs }),
 		random: Math.random,
 		settings: consumerSettings,
 		log,
@@ -81,6 +84,11 @@ export async function serveConsumer(settings: ConsumerProcessSettings, log: Logg
 			await rpc.close();
 		},
 	};
+}
+
+function cpuUsedMs(): number {
+	const { user, system } = process.cpuUsage();
+	return (user + system) / 1000;
 }
 
 function toConsumerSettings(settings: ConsumerProcessSettings): ConsumerSettings {

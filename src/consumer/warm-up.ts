@@ -17,6 +17,7 @@ import { connectHttp2 } from "../rpc/http2-client.ts";
 import { serveHttp2 } from "../rpc/http2-server.ts";
 import { createConsumer } from "./consumer.ts";
 import { createGateway } from "./gateway.ts";
+import { unpaced } from "./pace.ts";
 import { connectQueue } from "./queue.ts";
 import type { ConsumerSettings } from "./settings.ts";
 
@@ -57,6 +58,7 @@ export async function warmUp(settings: ConsumerSettings, clock: Clock, bounds: W
 		gateway,
 		session: "warm-up",
 		clock,
+		pace: unpaced,
 		random: Math.random,
 		settings,
 		log: { info: ignore, warn: ignore, error: ignore },

@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { createConsumer } from "../../src/consumer/consumer.ts";
+import { unpaced } from "../../src/consumer/pace.ts";
 import type { ChargeAnswer } from "../../src/consumer/ports.ts";
 import { type ConsumerSettings, consumerDefaults } from "../../src/consumer/settings.ts";
 import { createFakeClock } from "../fake-clock.ts";
@@ -22,6 +23,7 @@ function setup(more: Partial<ConsumerSettings> = {}) {
 		gateway: gateway.gateway,
 		session: "session-1",
 		clock,
+		pace: unpaced,
 		random: () => 0.5,
 		settings,
 		log: log as never,

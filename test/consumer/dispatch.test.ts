@@ -3,6 +3,7 @@ import { createBoard } from "../../src/consumer/board.ts";
 import { breakerDefaults } from "../../src/consumer/breaker.ts";
 import { createDispatch } from "../../src/consumer/dispatch.ts";
 import { createHands, type Hand } from "../../src/consumer/hands.ts";
+import { unpaced } from "../../src/consumer/pace.ts";
 import type { Job } from "../../src/consumer/ports.ts";
 import { createRetryBudget } from "../../src/consumer/retry-budget.ts";
 import { routeDefaults } from "../../src/consumer/route.ts";
@@ -10,7 +11,7 @@ import type { Processor } from "../../src/payment/payment.ts";
 import { createFakeClock } from "../fake-clock.ts";
 import { limits, makeJob, sentAtUs } from "./harness.ts";
 
-function setup({ burstMax = 2, workers = 100, start = 4 } = {}) {
+function setup({ burstMax = 2, workers = 100, start = 4, pace = unpaced } = {}) {
 	const clock = createFakeClock();
 	const random = () => 0.5;
 	const board = createBoard({ limiter: { ...limits, start, pursuitsMax: 2 }, breaker: breakerDefaults, clock, random });
@@ -24,6 +25,7 @@ function setup({ burstMax = 2, workers = 100, start = 4 } = {}) {
 		board,
 		budget,
 		route: { ...routeDefaults, fees: { default: 0.05, fallback: 0.15 } },
+		pace,
 		clock,
 		laneMax: 2,
 		free: (lane) => (lane === "fresh" ? workers - running.fresh : 2 - running[lane]),
@@ -63,6 +65,20 @@ test("no more jobs start than there are workers", async () => {
 	dispatch.accept([1, 2, 3].map((n) => take(n)));
 	await clock.settle();
 	expect(started).toHaveLength(2);
+});
+
+test("what the pace does not allow yet is started as soon as it does", async () => {
+	let left = 1;
+	const pace = { take: () => left-- > 0, nextMs: 15 };
+	const { clock, dispatch, started, take } = setup({ pace });
+	dispatch.accept([1, 2, 3].map((n) => take(n)));
+	await clock.settle();
+	expect(started).toEqual(["1 default"]);
+	await clock.advance(14);
+	expect(started).toHaveLength(1);
+	left = 2;
+	await clock.advance(1);
+	expect(started).toEqual(["1 default", "2 default", "3 default"]);
 });
 
 test("while the queue is away nothing is started", async () => {

@@ -7,6 +7,7 @@ import { createCache } from "../../src/cache/cache.ts";
 import { createStore } from "../../src/cache/store/group-commit.ts";
 import { createMemoryRows } from "../../src/cache/store/memory-rows.ts";
 import { createConsumer } from "../../src/consumer/consumer.ts";
+import { unpaced } from "../../src/consumer/pace.ts";
 import type { ChargeAnswer, Gateway } from "../../src/consumer/ports.ts";
 import { connectQueue } from "../../src/consumer/queue.ts";
 import { consumerDefaults } from "../../src/consumer/settings.ts";
@@ -64,6 +65,7 @@ function createRelay(seed: number) {
 		gateway,
 		session: "a",
 		clock,
+		pace: unpaced,
 		random,
 		// An operator of little patience: what is looked at is how much flows while the trouble lasts.
 		settings: { ...consumerDefaults, route: { ...consumerDefaults.route, fees, patienceMs: 5_000 } },

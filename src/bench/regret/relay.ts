@@ -9,6 +9,7 @@ import { createDispatch } from "../../consumer/dispatch.ts";
 import { createFifo } from "../../consumer/fifo.ts";
 import { type Hand, newHand } from "../../consumer/hands.ts";
 import { observe } from "../../consumer/observe.ts";
+import { unpaced } from "../../consumer/pace.ts";
 import type { ChargeAnswer } from "../../consumer/ports.ts";
 import { createRetryBudget } from "../../consumer/retry-budget.ts";
 import type { RouteSettings } from "../../consumer/route.ts";
@@ -61,6 +62,7 @@ export async function runRelay(one: Case, settings: RelaySettings = {}): Promise
 		board,
 		budget,
 		route,
+		pace: unpaced,
 		clock,
 		laneMax: 0,
 		free: (lane) => (lane === "fresh" ? workersMax - working : 0),

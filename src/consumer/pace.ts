@@ -1,0 +1,104 @@
+// How many payments are started in a moment, where the process may use a part of a CPU only.
+//
+// A process that has used up its part is stopped until the next period of the scheduler, for up to a tenth of a second,
+// with answers of processors waiting to be told to the books. A backlog would have that happen in each period. So no more
+// is started than fits into most of that part, by what starts of late have cost.
+import type { Clock } from "../clock.ts";
+
+export interface Pace {
+	/** Whether one more may be started now; then it counts as started. */
+	take(): boolean;
+	/** When to ask again after a no, ms from now. */
+	readonly nextMs: number;
+}
+
+export interface PaceSettings {
+	/** Starts are given out once in this time, ms, so that they go together: each batch costs much the same, whatever is in it. */
+	readonly everyMs: number;
+	/** Starts that were not needed are kept for this time, ms. Longer than jobs take to come. */
+	readonly keptMs: number;
+	/** Starts/ms, to begin with, and at least and most whatever they cost. */
+	readonly first: number;
+	readonly min: number;
+	readonly max: number;
+	/** Of the CPU that the process may use. */
+	readonly part: number;
+	/** How long starts must have been short before their cost is taken, and is taken again, ms. */
+	readonly judgedMs: number;
+	/** What one judgement counts, of the next rate. */
+	readonly weight: number;
+}
+
+export const paceDefaults: PaceSettings = {
+	everyMs: 15,
+	keptMs: 30,
+	first: 1,
+	min: 0.05,
+	max: 100,
+	part: 0.95,
+	judgedMs: 100,
+	weight: 0.5,
+};
+
+export interface PaceOptions {
+	readonly clock: Pick<Clock, "monotonic">;
+	/** CPUs that the process may use on the mean; undefined: as many as there are. */
+	readonly quota: number | undefined;
+	/** CPU time that it has used so far, ms. */
+	readonly usedMs: () => number;
+	readonly settings?: PaceSettings;
+}
+
+/** For a process that may use whole CPUs: what it cannot carry waits for the CPU, not for a period to end. */
+export const unpaced: Pace = { take: () => true, nextMs: 0 };
+
+export function createPace({ clock, quota, usedMs, settings = paceDefaults }: PaceOptions): Pace {
+	if (quota === undefined || quota >= 1) return unpaced;
+	const { everyMs, keptMs, min, max, part, judgedMs, weight } = settings;
+	let rate = settings.first;
+	let left = 0;
+	let filledAtMs = clock.monotonic();
+	/** More would have been started since it was filled. */
+	let short = false;
+	/** Since when starts were short all the time, and what was used and started in it. */
+	let run: { readonly sinceMs: number; readonly usedMs: number; started: number } | undefined;
+
+	function fill(): void {
+		const nowMs = clock.monotonic();
+		const forMs = nowMs - filledAtMs;
+		if (forMs < everyMs) return;
+		filledAtMs = nowMs;
+		left = Math.min(left + rate * forMs, Math.max(1, rate * keptMs));
+		if (!short) run = undefined;
+		else if (!run) run = { sinceMs: nowMs, usedMs: usedMs(), started: 0 };
+		else if (nowMs - run.sinceMs >= judgedMs) run = judge(run, nowMs);
+		short = false;
+	}
+
+	function judge(over: NonNullable<typeof run>, nowMs: number): typeof run {
+		const forMs = nowMs - over.sinceMs;
+		const nowUsedMs = usedMs();
+		const used = (nowUsedMs - over.usedMs) / forMs;
+		const fitting = used > 0 ? (over.started / forMs) * ((quota! * part) / used) : max;
+		// One moment says little: something else may have used the CPU, or starts may not have cost all of theirs yet.
+		const next = Math.min(Math.max(fitting, rate / 2), rate * 2);
+		rate = Math.min(Math.max(rate + (next - rate) * weight, min), max);
+		return { sinceMs: nowMs, usedMs: nowUsedMs, started: 0 };
+	}
+
+	return {
+		take() {
+			fill();
+			if (left < 1) {
+				short = true;
+				return false;
+			}
+			left--;
+			if (run) run.started++;
+			return true;
+		},
+		get nextMs() {
+			return Math.max(0, filledAtMs + everyMs - clock.monotonic());
+		},
+	};
+}
