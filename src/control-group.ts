@@ -17,10 +17,11 @@ export function controlGroup(groups: string, controller: "cpu" | "memory"): Cont
 	const path = first ?? /^0::(\/.*)$/m.exec(groups)?.[1];
 	if (path === undefined) return undefined;
 	const top = first === undefined ? root : join(root, controller);
-	const folders: [string, ...string[]] = [join(top, path)];
+	const folderOf = (inner: string): string => (inner === "/" ? top : join(top, inner));
+	const folders: [string, ...string[]] = [folderOf(path)];
 	for (let inner = path; inner !== "/"; ) {
 		inner = dirname(inner);
-		folders.push(join(top, inner));
+		folders.push(folderOf(inner));
 	}
 	return { version: first === undefined ? 2 : 1, folders };
 }
