@@ -22,11 +22,11 @@ export const imageFlags = ["--single-threaded", "--no-turbofan", "--expose-gc", 
 /** Of the bench too, as package.json starts it: its collections are few, and never take both CPUs at once. */
 export const instrumentFlags = ["--expose-gc", "--single-threaded-gc", "--max-semi-space-size=64"];
 export const budget: Readonly<Record<"nginx" | "cache" | "consumer" | "api1" | "api2", Share>> = {
-	nginx: { cpus: 0.16, memoryMb: 20, flags: [] },
-	cache: { cpus: 0.43, memoryMb: 100, flags: ["--max-old-space-size=56"] },
-	consumer: { cpus: 0.4, memoryMb: 94, flags: ["--max-old-space-size=48"] },
-	api1: { cpus: 0.255, memoryMb: 68, flags: ["--max-old-space-size=40"] },
-	api2: { cpus: 0.255, memoryMb: 68, flags: ["--max-old-space-size=40"] },
+	nginx: { cpus: 0.18, memoryMb: 20, flags: [] },
+	cache: { cpus: 0.48, memoryMb: 100, flags: ["--max-old-space-size=56"] },
+	consumer: { cpus: 0.42, memoryMb: 94, flags: ["--max-old-space-size=48"] },
+	api1: { cpus: 0.21, memoryMb: 68, flags: ["--max-old-space-size=40"] },
+	api2: { cpus: 0.21, memoryMb: 68, flags: ["--max-old-space-size=40"] },
 };
 
 export interface DeployOptions extends LaunchOptions {
