@@ -27,9 +27,19 @@ test("version 1, from inside a container that does not see its own path", () => 
 	expect(cpuQuota(of(files))).toBe(1.6);
 });
 
+test("version 1, where a tree is mounted by the names of all its controllers, and a path leads out of what is seen", () => {
+	const files = {
+		"/proc/self/cgroup": "4:cpu,cpuacct:/../1f\n",
+		"/sys/fs/cgroup/cpu,cpuacct/1f/cpu.cfs_quota_us": "42000\n",
+		"/sys/fs/cgroup/cpu,cpuacct/1f/cpu.cfs_period_us": "100000\n",
+	};
+	expect(cpuQuota(of(files))).toBe(0.42);
+});
+
 test("no bound: none is set, or nothing tells", () => {
 	expect(cpuQuota(of({}))).toBeUndefined();
 	expect(cpuQuota(of({ "/proc/self/cgroup": "0::/\n" }))).toBeUndefined();
+	expect(cpuQuota(of({ "/proc/self/cgroup": "0::/\n", "/sys/fs/cgroup/cpu.max": "100 0\n" }))).toBeUndefined();
 	expect(cpuQuota(of({ "/proc/self/cgroup": "0::/a\n", "/sys/fs/cgroup/a/cpu.max": "max 100000\n" }))).toBeUndefined();
 	const unbounded = {
 		"/proc/self/cgroup": "1:cpu:/a\n",
@@ -42,7 +52,9 @@ test("no bound: none is set, or nothing tells", () => {
 test("a group's own folder comes first, whatever else its tree controls", () => {
 	expect(controlGroup("3:cpuset,memory:/a/b\n0::/c\n", "memory")).toEqual({
 		version: 1,
-		folders: ["/sys/fs/cgroup/memory/a/b", "/sys/fs/cgroup/memory/a", "/sys/fs/cgroup/memory"],
+		folders: ["memory", "cpuset,memory"].flatMap((top) =>
+			["/a/b", "/a", ""].map((path) => `/sys/fs/cgroup/${top}${path}`),
+		),
 	});
 	expect(controlGroup("2:cpuset:/a\n0::/c\n", "cpu")).toEqual({
 		version: 2,

@@ -88,13 +88,14 @@ export function createDispatch(options: DispatchOptions): Dispatch {
 				lookIn(Math.min(choice.forMs, pausedMs()));
 				break;
 			}
-			if (!pace.take()) {
-				lookIn(pace.nextMs);
-				break;
-			}
 			if (line === retries && !spendOn(hand, choice.processor)) {
 				retriesWait = true;
 				continue;
+			}
+			if (!pace.take()) {
+				if (line === retries) budget.refund(hand.freeRetry);
+				lookIn(pace.nextMs);
+				break;
 			}
 			line.shift();
 			send(hand, choice.processor, choice.probe);

@@ -2,7 +2,8 @@
 //
 // A process that has used up its part is stopped until the next period of the scheduler, for up to a tenth of a second,
 // with answers of processors waiting to be told to the books. A backlog would have that happen in each period. So no more
-// is started than fits into most of that part, by what starts of late have cost.
+// is started than about fits into most of that part, by what starts of late have cost. The part is its control group's: the
+// consumer is taken to be alone in it, as in a container of its own.
 import type { Clock } from "../clock.ts";
 
 export interface Pace {
@@ -23,7 +24,7 @@ export interface PaceSettings {
 	readonly max: number;
 	/** Of the CPU that the process may use. */
 	readonly part: number;
-	/** How long starts must have been short before their cost is taken, and is taken again, ms. */
+	/** After this time it is looked at what starts have cost, ms; about a period of the scheduler. */
 	readonly judgedMs: number;
 	/** What one judgement counts, of the next rate. */
 	readonly weight: number;
@@ -60,30 +61,39 @@ export function createPace({ clock, quota, usedMs, settings = paceDefaults }: Pa
 	let filledAtMs = clock.monotonic();
 	/** More would have been started since it was filled. */
 	let short = false;
-	/** Since when starts were short all the time, and what was used and started in it. */
-	let run: { readonly sinceMs: number; readonly usedMs: number; started: number } | undefined;
+	let run = newRun();
+
+	/** What was used and started since then, and whether starts were short all the time. */
+	function newRun() {
+		return { sinceMs: filledAtMs, usedMs: usedMs(), started: 0, allShort: true };
+	}
 
 	function fill(): void {
 		const nowMs = clock.monotonic();
 		const forMs = nowMs - filledAtMs;
 		if (forMs < everyMs) return;
 		filledAtMs = nowMs;
-		left = Math.min(left + rate * forMs, Math.max(1, rate * keptMs));
-		if (!short) run = undefined;
-		else if (!run) run = { sinceMs: nowMs, usedMs: usedMs(), started: 0 };
-		else if (nowMs - run.sinceMs >= judgedMs) run = judge(run, nowMs);
+		// What was asked for in vain is made up for, or whoever is woken late would be the slower for it.
+		const forLateMs = short ? Math.min(forMs, judgedMs) : 0;
+		left = Math.min(left + rate * forMs, Math.max(1, rate * Math.max(keptMs, forLateMs)));
+		run.allShort &&= short;
 		short = false;
+		const sinceMs = nowMs - run.sinceMs;
+		if (sinceMs < judgedMs) return;
+		// Over a long silence nothing is told.
+		if (forMs < judgedMs) rate = judged(sinceMs);
+		run = newRun();
 	}
 
-	function judge(over: NonNullable<typeof run>, nowMs: number): typeof run {
-		const forMs = nowMs - over.sinceMs;
-		const nowUsedMs = usedMs();
-		const used = (nowUsedMs - over.usedMs) / forMs;
-		const fitting = used > 0 ? (over.started / forMs) * ((quota! * part) / used) : max;
+	/** The next rate. Where not all that could be started was asked for, it can be too high all the same, but not too low. */
+	function judged(forMs: number): number {
+		const used = (usedMs() - run.usedMs) / forMs;
+		const most = quota! * part;
+		if (!run.allShort && used <= most) return rate;
+		const fitting = used > 0 ? (run.started / forMs) * (most / used) : max;
 		// One moment says little: something else may have used the CPU, or starts may not have cost all of theirs yet.
-		const next = Math.min(Math.max(fitting, rate / 2), rate * 2);
-		rate = Math.min(Math.max(rate + (next - rate) * weight, min), max);
-		return { sinceMs: nowMs, usedMs: nowUsedMs, started: 0 };
+		const next = Math.min(Math.max(fitting, rate / 2), run.allShort ? rate * 2 : rate);
+		return Math.min(Math.max(rate + (next - rate) * weight, min), max);
 	}
 
 	return {
@@ -94,11 +104,12 @@ export function createPace({ clock, quota, usedMs, settings = paceDefaults }: Pa
 				return false;
 			}
 			left--;
-			if (run) run.started++;
+			run.started++;
 			return true;
 		},
 		get nextMs() {
-			return Math.max(0, filledAtMs + everyMs - clock.monotonic());
+			// Whole ones, as timers do not wait longer.
+			return Math.max(0, Math.ceil(filledAtMs + everyMs - clock.monotonic()));
 		},
 	};
 }

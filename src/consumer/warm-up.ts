@@ -8,9 +8,15 @@ import type { AddressInfo } from "node:net";
 import { createClient } from "@connectrpc/connect";
 import type { Clock } from "../clock.ts";
 import { ProcessorService } from "../gen/payrelay/v1/processor_service_pb.ts";
-import { type Job, PinOutcome, type PinResponse, QueueService } from "../gen/payrelay/v1/queue_service_pb.ts";
+import {
+	type Job,
+	PinOutcome,
+	type PinResponse,
+	QueueService,
+	ReleaseOutcome,
+} from "../gen/payrelay/v1/queue_service_pb.ts";
 import { SettleOutcome, StatsService } from "../gen/payrelay/v1/stats_service_pb.ts";
-import { pinBatches, settleBatches } from "../rpc/batch-methods.ts";
+import { pinBatches, releaseBatches, settleBatches } from "../rpc/batch-methods.ts";
 import { serveBatches } from "../rpc/batch-server.ts";
 import type { Routes } from "../rpc/carrier.ts";
 import { connectHttp2 } from "../rpc/http2-client.ts";
@@ -74,16 +80,17 @@ export async function warmUp(settings: ConsumerSettings, clock: Clock, bounds: W
 	return scratch.settled();
 }
 
-/** Gives a job for each that was settled, until there were `payments`. */
+/** Gives a job for each that was settled, until there were `payments`, and one for each that came back without. */
 function createScratchQueue(payments: number, onEnd: () => void): { routes: Routes; settled: () => number } {
 	let given = 0;
+	let cameBack = 0;
 	let settled = 0;
 	let due = jobsAtOnce;
 	let wake = (): void => {};
 
 	function nextJobs(): Job[] {
 		const jobs: Job[] = [];
-		for (; due > 0 && given < payments; due--) {
+		for (; due > 0 && given < payments + cameBack; due--) {
 			const id = crypto.randomUUID();
 			jobs.push({
 				$typeName: "payrelay.v1.Job",
@@ -114,6 +121,13 @@ function createScratchQueue(payments: number, onEnd: () => void): { routes: Rout
 					}
 				},
 				pinStream: serveBatches(pinBatches, async (items) => items.map(pinned)),
+				// On a starved machine even this processor may seem to be away.
+				releaseStream: serveBatches(releaseBatches, async (items) => {
+					cameBack += items.length;
+					due += items.length;
+					wake();
+					return items.map(() => ReleaseOutcome.RELEASED);
+				}),
 			});
 			router.service(StatsService, {
 				insertStatsStream: serveBatches(settleBatches, async (items) => {

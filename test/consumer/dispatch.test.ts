@@ -81,6 +81,21 @@ test("what the pace does not allow yet is started as soon as it does", async () 
 	expect(started).toEqual(["1 default", "2 default", "3 default"]);
 });
 
+test("a retry that has to wait for the pace costs none of the budget", async () => {
+	let open = false;
+	const pace = { take: () => open, nextMs: 15 };
+	const { clock, budget, dispatch, started, take, down } = setup({ pace, burstMax: 1 });
+	down("default");
+	down("fallback");
+	dispatch.accept([take(1, { attempts: 1 })]);
+	await clock.advance(100);
+	expect(started).toEqual([]);
+	expect(budget.available).toBe(true);
+	open = true;
+	await clock.advance(1_000);
+	expect(started).toHaveLength(1);
+});
+
 test("while the queue is away nothing is started", async () => {
 	const { clock, dispatch, started, take } = setup();
 	dispatch.setConnected(false);

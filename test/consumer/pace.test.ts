@@ -2,8 +2,8 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { createPace, paceDefaults } from "../../src/consumer/pace.ts";
 
-/** A process for which each start, and each time that it wakes up, costs so much CPU. There is always more to start. */
-function process(quota: number | undefined, costMs: number, wakeMs = 0) {
+/** A process for which each start, and each time that it wakes up, costs so much CPU, and that wakes up late by so much. */
+function process(quota: number | undefined, costMs: number, wakeMs = 0, lateMs = 0) {
 	let nowMs = 0;
 	let usedMs = 0;
 	let started = 0;
@@ -20,12 +20,13 @@ function process(quota: number | undefined, costMs: number, wakeMs = 0) {
 					started++;
 					usedMs += costMs;
 				}
-				nowMs += Math.max(pace.nextMs, 1);
+				nowMs += Math.max(pace.nextMs, 1) + lateMs;
 			}
 			return { used: (usedMs - before.usedMs) / forMs, started: started - before.started };
 		},
 		idle(forMs: number) {
 			nowMs += forMs;
+			usedMs += forMs / 100;
 		},
 	};
 }
@@ -33,15 +34,91 @@ function process(quota: number | undefined, costMs: number, wakeMs = 0) {
 test("whatever a start costs, nearly all of the quota is used, and no more than it", () => {
 	const quotas = fc.double({ min: 0.2, max: 0.95, noNaN: true });
 	const costs = fc.double({ min: 0.05, max: 1.5, noNaN: true });
+	const wakes = fc.double({ min: 0, max: 0.5, noNaN: true });
 	fc.assert(
-		fc.property(quotas, costs, fc.double({ min: 0, max: 0.5, noNaN: true }), (quota, costMs, wakeMs) => {
-			const one = process(quota, costMs, wakeMs);
+		fc.property(quotas, costs, wakes, fc.integer({ min: 0, max: 60 }), (quota, costMs, wakeMs, lateMs) => {
+			const one = process(quota, costMs, wakeMs, lateMs);
 			one.run(3_000);
 			const { used } = one.run(5_000);
-			expect(used).toBeLessThan(quota * 1.02);
-			expect(used).toBeGreaterThan(quota * 0.85);
+			expect(used).toBeLessThan(quota * 0.99);
+			expect(used).toBeGreaterThan(quota * 0.7);
 		}),
 	);
+});
+
+/**
+ * A process that the scheduler stops once it has used up its quota of a period, until the next one. Of each start some
+ * CPU is used when it begins, and as much when it has ended, `tookMs` later; so many can be under way.
+ */
+function stoppedProcess(quota: number) {
+	const periodMs = 100;
+	let nowMs = 0;
+	let usedMs = 0;
+	let leftMs = quota * periodMs;
+	let periodEndsAtMs = periodMs;
+	let stoppedMs = 0;
+	const ends: number[] = [];
+	const pace = createPace({ clock: { monotonic: () => nowMs }, quota, usedMs: () => usedMs });
+
+	function use(ms: number): void {
+		for (let toUse = ms; toUse > 0; ) {
+			for (; nowMs >= periodEndsAtMs; periodEndsAtMs += periodMs) leftMs = quota * periodMs;
+			if (leftMs <= 0) {
+				stoppedMs += periodEndsAtMs - nowMs;
+				nowMs = periodEndsAtMs;
+				continue;
+			}
+			const stepMs = Math.min(toUse, leftMs, periodEndsAtMs - nowMs);
+			nowMs += stepMs;
+			usedMs += stepMs;
+			leftMs -= stepMs;
+			toUse -= stepMs;
+		}
+	}
+
+	return {
+		run(forMs: number, { slots, tookMs, costMs }: { slots: number; tookMs: number; costMs: number }) {
+			const untilMs = nowMs + forMs;
+			const before = { usedMs, stoppedMs };
+			while (nowMs < untilMs) {
+				let nextMs = Number.POSITIVE_INFINITY;
+				while (ends.length < slots) {
+					if (!pace.take()) {
+						nextMs = nowMs + Math.max(1, pace.nextMs);
+						break;
+					}
+					use(costMs / 2);
+					ends.push(nowMs + tookMs);
+				}
+				nowMs = Math.max(nowMs, Math.min(nextMs, ends[0] ?? Number.POSITIVE_INFINITY));
+				while (ends[0] !== undefined && ends[0] <= nowMs) {
+					ends.shift();
+					use(costMs / 2);
+				}
+			}
+			return { used: (usedMs - before.usedMs) / forMs, stopped: (stoppedMs - before.stoppedMs) / forMs };
+		},
+	};
+}
+
+test("a pace that has become too high comes down, also where slots run out before it does", () => {
+	const answers = { slots: 64, tookMs: 7, costMs: 0.22 };
+	for (const before of [answers, { ...answers, slots: 512, tookMs: 1_000 }]) {
+		for (const after of [
+			answers,
+			{ ...answers, costMs: 0.44 },
+			{ ...answers, costMs: 0.66 },
+			{ ...answers, slots: 32, costMs: 0.44 },
+			{ ...answers, tookMs: 20, costMs: 0.33 },
+		]) {
+			const one = stoppedProcess(0.42);
+			one.run(5_000, before);
+			one.run(5_000, after);
+			const { used, stopped } = one.run(10_000, after);
+			expect(stopped).toBeLessThan(0.02);
+			expect(used).toBeGreaterThan(0.42 * 0.85);
+		}
+	}
 });
 
 test("what was learnt in one backlog holds for the next one", () => {
@@ -50,7 +127,7 @@ test("what was learnt in one backlog holds for the next one", () => {
 	one.idle(60_000);
 	const { used } = one.run(1_000);
 	expect(used).toBeGreaterThan(0.35);
-	expect(used).toBeLessThan(0.41);
+	expect(used).toBeLessThan(0.42);
 });
 
 test("jobs as they come in messages, below what fits, are started at once", () => {
