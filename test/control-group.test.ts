@@ -8,6 +8,12 @@ const of = (files: Record<string, string>) => (file: string) => {
 	return text;
 };
 
+/** The files of a group of version 1 with this bound on its CPU, µs of each 0.1 s. */
+const bound = (folder: string, quotaUs: number) => ({
+	[`/sys/fs/cgroup/${folder}/cpu.cfs_quota_us`]: `${quotaUs}\n`,
+	[`/sys/fs/cgroup/${folder}/cpu.cfs_period_us`]: "100000\n",
+});
+
 test("version 2: the least bound of the group and of those that it lies in", () => {
 	const files = {
 		"/proc/self/cgroup": "0::/shop/relay\n",
@@ -21,8 +27,7 @@ test("version 2: the least bound of the group and of those that it lies in", () 
 test("version 1, from inside a container that does not see its own path", () => {
 	const files = {
 		"/proc/self/cgroup": "5:memory:/docker/1f\n4:cpu,cpuacct:/docker/1f\n0::/\n",
-		"/sys/fs/cgroup/cpu/cpu.cfs_quota_us": "160000\n",
-		"/sys/fs/cgroup/cpu/cpu.cfs_period_us": "100000\n",
+		...bound("cpu", 160_000),
 	};
 	expect(cpuQuota(of(files))).toBe(1.6);
 });
@@ -30,8 +35,7 @@ test("version 1, from inside a container that does not see its own path", () => 
 test("version 1, where a tree is mounted by the names of all its controllers, and a path leads out of what is seen", () => {
 	const files = {
 		"/proc/self/cgroup": "4:cpu,cpuacct:/../1f\n",
-		"/sys/fs/cgroup/cpu,cpuacct/1f/cpu.cfs_quota_us": "42000\n",
-		"/sys/fs/cgroup/cpu,cpuacct/1f/cpu.cfs_period_us": "100000\n",
+		...bound("cpu,cpuacct/1f", 42_000),
 	};
 	expect(cpuQuota(of(files))).toBe(0.42);
 });
@@ -43,8 +47,7 @@ test("no bound: none is set, or nothing tells", () => {
 	expect(cpuQuota(of({ "/proc/self/cgroup": "0::/a\n", "/sys/fs/cgroup/a/cpu.max": "max 100000\n" }))).toBeUndefined();
 	const unbounded = {
 		"/proc/self/cgroup": "1:cpu:/a\n",
-		"/sys/fs/cgroup/cpu/a/cpu.cfs_quota_us": "-1\n",
-		"/sys/fs/cgroup/cpu/a/cpu.cfs_period_us": "100000\n",
+		...bound("cpu/a", -1),
 	};
 	expect(cpuQuota(of(unbounded))).toBeUndefined();
 });

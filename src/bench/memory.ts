@@ -1,8 +1,5 @@
 // What is charged to services against their memory limits, page cache included, as the kernel counts it by control group.
-import { readFile } from "node:fs/promises";
-import { join } from "node:path";
-import { controlGroup } from "../control-group.ts";
-import { nameOf } from "./processes.ts";
+import { figureOf, readGroup, type ServiceGroup } from "./service-group.ts";
 
 export interface Memory {
 	/** All of it, now and at most so far. */
@@ -16,7 +13,7 @@ export interface Memory {
 export async function readMemory(pids: readonly number[]): Promise<ReadonlyMap<string, Memory>> {
 	const found = new Map<string, Memory>();
 	for (const pid of pids) {
-		const read = await readOne(pid);
+		const read = await readGroup(pid, "memory", readOne);
 		if (!read) continue;
 		let name = read.name;
 		for (let n = 2; found.has(name); n++) name = `${read.name} ${n}`;
@@ -25,34 +22,17 @@ export async function readMemory(pids: readonly number[]): Promise<ReadonlyMap<s
 	return found;
 }
 
-async function readOne(pid: number): Promise<{ name: string; memory: Memory } | undefined> {
-	try {
-		const groups = await readFile(`/proc/${pid}/cgroup`, "utf8");
-		const name = nameOf(await readFile(`/proc/${pid}/cmdline`, "utf8"));
-		const group = controlGroup(groups, "memory");
-		if (!group) return undefined;
-		const folder = group.folders[0];
-		const text = (file: string): Promise<string> => readFile(join(folder, file), "utf8");
-		const number = async (file: string): Promise<number> => Number(await text(file));
-		const stat = await text("memory.stat");
-		const figure = (key: string): number => Number(new RegExp(`^${key} (\\d+)$`, "m").exec(stat)?.[1] ?? 0);
-		return {
-			name,
-			memory:
-				group.version === 2
-					? {
-							bytes: await number("memory.current"),
-							mostBytes: await number("memory.peak"),
-							fileBytes: figure("file"),
-						}
-					: {
-							bytes: await number("memory.usage_in_bytes"),
-							mostBytes: await number("memory.max_usage_in_bytes"),
-							fileBytes: figure("cache"),
-						},
-		};
-	} catch {
-		// It has ended, or nothing is mounted there.
-		return undefined;
-	}
+async function readOne({ name, version, text }: ServiceGroup): Promise<{ name: string; memory: Memory }> {
+	const files =
+		version === 2
+			? { now: "memory.current", most: "memory.peak", filePages: "file" }
+			: { now: "memory.usage_in_bytes", most: "memory.max_usage_in_bytes", filePages: "cache" };
+	return {
+		name,
+		memory: {
+			bytes: Number(await text(files.now)),
+			mostBytes: Number(await text(files.most)),
+			fileBytes: figureOf(await text("memory.stat"), files.filePages),
+		},
+	};
 }

@@ -1,8 +1,5 @@
 // How often and how long processes were held up by their CPU limits, as the kernel counts it by control group.
-import { readFile } from "node:fs/promises";
-import { join } from "node:path";
-import { controlGroup } from "../control-group.ts";
-import { nameOf } from "./processes.ts";
+import { figureOf, readGroup, type ServiceGroup } from "./service-group.ts";
 
 export interface Throttling {
 	/** Periods of the scheduler (0.1 s) in which anything ran, and those in which the limit was met. */
@@ -15,7 +12,7 @@ export interface Throttling {
 export async function readThrottling(pids: readonly number[]): Promise<ReadonlyMap<string, Throttling>> {
 	const found = new Map<string, Throttling>();
 	for (const pid of pids) {
-		const read = await readOne(pid);
+		const read = await readGroup(pid, "cpu", readOne);
 		if (!read) continue;
 		const before = found.get(read.name) ?? { periods: 0, throttled: 0, throttledMs: 0 };
 		found.set(read.name, plus(before, read.throttling, 1));
@@ -32,25 +29,14 @@ function plus(one: Throttling, other: Throttling | undefined, sign: 1 | -1): Thr
 	return { periods: sum("periods"), throttled: sum("throttled"), throttledMs: sum("throttledMs") };
 }
 
-async function readOne(pid: number): Promise<{ name: string; throttling: Throttling } | undefined> {
-	try {
-		const groups = await readFile(`/proc/${pid}/cgroup`, "utf8");
-		const name = nameOf(await readFile(`/proc/${pid}/cmdline`, "utf8"));
-		const group = controlGroup(groups, "cpu");
-		if (!group) return undefined;
-		const folder = group.folders[0];
-		const text = await readFile(join(folder, "cpu.stat"), "utf8");
-		const figure = (key: string): number => Number(new RegExp(`^${key} (\\d+)$`, "m").exec(text)?.[1] ?? 0);
-		return {
-			name,
-			throttling: {
-				periods: figure("nr_periods"),
-				throttled: figure("nr_throttled"),
-				throttledMs: figure("throttled_time") / 1e6 + figure("throttled_usec") / 1e3,
-			},
-		};
-	} catch {
-		// It has ended, or nothing is mounted there.
-		return undefined;
-	}
+async function readOne({ name, text }: ServiceGroup): Promise<{ name: string; throttling: Throttling }> {
+	const stat = await text("cpu.stat");
+	return {
+		name,
+		throttling: {
+			periods: figureOf(stat, "nr_periods"),
+			throttled: figureOf(stat, "nr_throttled"),
+			throttledMs: figureOf(stat, "throttled_time") / 1e6 + figureOf(stat, "throttled_usec") / 1e3,
+		},
+	};
 }

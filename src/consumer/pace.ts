@@ -56,6 +56,8 @@ export const unpaced: Pace = { take: () => true, nextMs: 0 };
 export function createPace({ clock, quota, usedMs, settings = paceDefaults }: PaceOptions): Pace {
 	if (quota === undefined || quota >= 1) return unpaced;
 	const { everyMs, keptMs, min, max, part, judgedMs, weight } = settings;
+	/** CPU that may be used on the mean. */
+	const most = quota * part;
 	let rate = settings.first;
 	let left = 0;
 	let filledAtMs = clock.monotonic();
@@ -88,7 +90,6 @@ export function createPace({ clock, quota, usedMs, settings = paceDefaults }: Pa
 	/** The next rate. Where not all that could be started was asked for, it can be too high all the same, but not too low. */
 	function judged(forMs: number): number {
 		const used = (usedMs() - run.usedMs) / forMs;
-		const most = quota! * part;
 		if (!run.allShort && used <= most) return rate;
 		const fitting = used > 0 ? (run.started / forMs) * (most / used) : max;
 		// One moment says little: something else may have used the CPU, or starts may not have cost all of theirs yet.

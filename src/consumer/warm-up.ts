@@ -80,23 +80,24 @@ export async function warmUp(settings: ConsumerSettings, clock: Clock, bounds: W
 	return scratch.settled();
 }
 
-/** Gives a job for each that was settled, until there were `payments`, and one for each that came back without. */
+/** Gives a job for each that was settled, until there were `payments`; one that comes back is given again. */
 function createScratchQueue(payments: number, onEnd: () => void): { routes: Routes; settled: () => number } {
-	let given = 0;
-	let cameBack = 0;
-	let settled = 0;
+	const settled = new Set<string>();
+	const returned: string[] = [];
+	let tokens = 0;
+	let begun = 0;
 	let due = jobsAtOnce;
 	let wake = (): void => {};
 
 	function nextJobs(): Job[] {
 		const jobs: Job[] = [];
-		for (; due > 0 && given < payments + cameBack; due--) {
-			const id = crypto.randomUUID();
+		for (; due > 0 && (returned.length > 0 || begun < payments); due--) {
+			const id = returned.pop() ?? newPayment();
 			jobs.push({
 				$typeName: "payrelay.v1.Job",
 				id,
 				amountCents: 1990n,
-				token: BigInt(++given),
+				token: BigInt(++tokens),
 				epoch: 1n,
 				attempts: 0,
 			});
@@ -104,8 +105,13 @@ function createScratchQueue(payments: number, onEnd: () => void): { routes: Rout
 		return jobs;
 	}
 
+	function newPayment(): string {
+		begun++;
+		return crypto.randomUUID();
+	}
+
 	return {
-		settled: () => settled,
+		settled: () => settled.size,
 		routes(router) {
 			router.service(QueueService, {
 				async *dequeueBatch(_, { signal }) {
@@ -123,7 +129,7 @@ function createScratchQueue(payments: number, onEnd: () => void): { routes: Rout
 				pinStream: serveBatches(pinBatches, async (items) => items.map(pinned)),
 				// On a starved machine even this processor may seem to be away.
 				releaseStream: serveBatches(releaseBatches, async (items) => {
-					cameBack += items.length;
+					for (const { id } of items) returned.push(id);
 					due += items.length;
 					wake();
 					return items.map(() => ReleaseOutcome.RELEASED);
@@ -131,9 +137,9 @@ function createScratchQueue(payments: number, onEnd: () => void): { routes: Rout
 			});
 			router.service(StatsService, {
 				insertStatsStream: serveBatches(settleBatches, async (items) => {
-					settled += items.length;
+					for (const { id } of items) settled.add(id);
 					due += items.length;
-					if (settled >= payments) onEnd();
+					if (settled.size >= payments) onEnd();
 					wake();
 					return items.map(() => SettleOutcome.SETTLED);
 				}),
