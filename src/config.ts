@@ -239,7 +239,7 @@ const table = {
 	patienceMs: setting(
 		"PATIENCE_MS",
 		integer(0, 1e8),
-		50_000,
+		55_000,
 		"ms",
 		"how much later than at the dearer processor a payment may be charged at the cheaper one; where that saves less than a twentieth, less",
 	),

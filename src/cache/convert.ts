@@ -21,6 +21,8 @@ import {
 import type { BrokerView } from "./broker-view.ts";
 import type * as store from "./store/store.ts";
 
+const uint32Max = 2 ** 32 - 1;
+
 /** A UUID in the one form that the relay uses; services fold it, as the processors' own key ignores case. */
 export const foldId = (id: string): string => id.toLowerCase();
 
@@ -88,6 +90,7 @@ export const jobToProto = (job: store.Job): queue.Job => ({
 	token: BigInt(job.token),
 	epoch: BigInt(job.epoch),
 	attempts: job.attempts,
+	waitedMs: Math.min(Math.floor(job.waitedMs), uint32Max),
 	...(job.pin && { pin: pinToProto(job.pin) }),
 });
 

@@ -41,8 +41,14 @@ export interface SessionRequest {
 	readonly held: readonly LeaseKey[];
 }
 
-/** First what was lost of `held`; then jobs, at least one, or none to show that the stream is alive. */
-export type Delivery = { readonly lost: readonly number[] } | { readonly jobs: readonly Job[] };
+/**
+ * First what was lost of `held`; then jobs, at least one, or none to show that the stream is alive. `backlog`: payments
+ * without a pin that nobody was given yet, divided by the sessions that are connected.
+ */
+export type Delivery = { readonly backlog: number } & (
+	| { readonly lost: readonly number[] }
+	| { readonly jobs: readonly Job[] }
+);
 
 export interface Dispatcher {
 	/** A session's stream, until `signal` aborts. ABORTED when another one takes its place. */
@@ -219,6 +225,8 @@ export function createDispatcher(
 		});
 	}
 
+	const backlog = () => Math.ceil(store.waiting() / Math.max(1, streams.size));
+
 	function admit({ session, credit, retriesMax }: SessionRequest): Stream {
 		if (closed) throw closed;
 		const before = streams.get(session);
@@ -239,10 +247,10 @@ export function createDispatcher(
 			const lost = await store.reclaim(request.session, request.held);
 			// Sent on an earlier stream that was cut before they arrived: nobody works on them.
 			if (!stream.ended) await giveBack(holdings.unknownTo(request.session, request.held));
-			if (!stream.ended) yield { lost };
+			if (!stream.ended) yield { lost, backlog: backlog() };
 			while (!stream.ended) {
 				const jobs = await nextJobs(stream);
-				if (!stream.ended) yield { jobs };
+				if (!stream.ended) yield { jobs, backlog: backlog() };
 				else await giveBack(jobs);
 			}
 			if (stream.error) throw stream.error;

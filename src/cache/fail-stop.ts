@@ -63,6 +63,7 @@ export function failStop(store: Store, onFailed: (cause: StoreFailed) => void): 
 			forgetOutbox: guard(store.forgetOutbox),
 			watchOutbox: store.watchOutbox,
 			subscribe: store.subscribe,
+			waiting: store.waiting,
 			nextDueMs: (processor) => (refusal === undefined ? store.nextDueMs(processor) : undefined),
 			close: store.close,
 		},

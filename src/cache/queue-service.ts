@@ -57,6 +57,7 @@ export function createQueueService(options: QueueOptions): ServiceImpl<typeof Qu
 			lost: first ? given.lost.map(BigInt) : [],
 			leaseMs: first ? leaseMs : 0,
 			inFlightMax: first ? inFlightMax : 0,
+			backlog: given.backlog,
 		};
 	}
 

@@ -17,6 +17,8 @@ export interface Site {
 	knowledge(): ProcessorKnowledge;
 	/** `ageMs`: how long ago it said so. */
 	tell(answer: HealthAnswer, ageMs: number): void;
+	/** After each look for work: do payments still wait? */
+	setWaiting(waits: boolean): void;
 	/** A charge was answered. */
 	answered(answer: ChargeAnswer): void;
 }
@@ -43,6 +45,7 @@ function createSite(processor: Processor, { limiter: limits, breaker: breaks, cl
 	const latencies = createLatencies(clock, latencyWindowMs);
 	let health: { readonly answer: HealthAnswer; readonly atMs: number } | undefined;
 	let failingSinceMs: number | undefined;
+	let behindSinceMs: number | undefined;
 	let successAtMs = Number.NEGATIVE_INFINITY;
 
 	function downForMs(nowMs: number): number {
@@ -66,6 +69,7 @@ function createSite(processor: Processor, { limiter: limits, breaker: breaks, cl
 				breaker: breaker.state,
 				probeInMs: breaker.probeAtMs - nowMs,
 				downForMs: downForMs(nowMs),
+				behindForMs: behindSinceMs === undefined ? 0 : nowMs - behindSinceMs,
 				freeSlots: limiter.free,
 				slotsMax: limiter.limit,
 			};
@@ -86,6 +90,10 @@ function createSite(processor: Processor, { limiter: limits, breaker: breaks, cl
 				failingSinceMs ??= atMs;
 				breaker.warn();
 			}
+		},
+		setWaiting(waits) {
+			if (!waits || breaker.state !== "closed") behindSinceMs = undefined;
+			else if (limiter.free === 0) behindSinceMs ??= clock.monotonic();
 		},
 		answered(answer) {
 			if (answer.kind !== "charged" && answer.kind !== "duplicate") return;

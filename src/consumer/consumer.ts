@@ -177,6 +177,7 @@ export function createConsumer(options: ConsumerOptions): Consumer {
 		random,
 		log,
 		reconnect: settings.reconnect,
+		onBacklog: dispatch.setBacklog,
 		onJobs(arrived) {
 			if (taking.signal.aborted) for (const hand of arrived) giveBack(hand);
 			else dispatch.accept(arrived);
@@ -192,7 +193,9 @@ export function createConsumer(options: ConsumerOptions): Consumer {
 		},
 		onConnected(now, inFlightMax) {
 			connected = now;
-			if (now) for (const { limiter } of Object.values(board)) limiter.setBound(inFlightMax);
+			// A slot without a worker is none.
+			const boundMax = Math.min(inFlightMax, settings.workersMax);
+			if (now) for (const { limiter } of Object.values(board)) limiter.setBound(boundMax);
 			dispatch.setConnected(now);
 		},
 	});

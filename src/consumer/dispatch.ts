@@ -33,6 +33,8 @@ export interface DispatchOptions {
 
 export interface Dispatch {
 	accept(hands: readonly Hand[]): void;
+	/** Payments that are still to come from the queue: they wait as those here do. */
+	setBacklog(payments: number): void;
 	/** Something is known that was not: a health answer, a bound. */
 	changed(): void;
 	/** While the queue is away nothing can be pinned, so nothing is started. */
@@ -48,6 +50,7 @@ export function createDispatch(options: DispatchOptions): Dispatch {
 	const firsts = createFifo<Hand>();
 	const retries = createFifo<Hand>();
 	const lanes = each(() => createFifo<Hand>());
+	let backlog = 0;
 	let connected = false;
 	let closed = false;
 	let scheduled = false;
@@ -100,14 +103,17 @@ export function createDispatch(options: DispatchOptions): Dispatch {
 			line.shift();
 			send(hand, choice.processor, choice.probe);
 		}
+		for (const processor of processors) board[processor].setWaiting(waiting() > 0);
 		if (retriesWait && firsts.size === 0 && retries.size > 0) lookIn(budget.nextMs());
 	}
+
+	const waiting = (): number => firsts.size + retries.size + backlog;
 
 	function knowledge(hand: Hand): Knowledge {
 		return {
 			processors: [board.default.knowledge(), board.fallback.knowledge()],
-			waiting: firsts.size + retries.size,
-			waitedMs: clock.monotonic() - hand.arrivedAtMs,
+			waiting: waiting(),
+			waitedMs: clock.monotonic() - hand.acceptedAtMs,
 		};
 	}
 
@@ -179,6 +185,9 @@ export function createDispatch(options: DispatchOptions): Dispatch {
 				else giveBack(hand);
 			}
 			changed();
+		},
+		setBacklog(payments) {
+			backlog = payments;
 		},
 		changed,
 		setConnected(now) {

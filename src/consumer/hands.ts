@@ -11,6 +11,8 @@ export interface Hand {
 	readonly job: Job;
 	/** Monotonic ms. */
 	readonly arrivedAtMs: number;
+	/** By the same clock: before its start, where the payment has waited for longer. */
+	readonly acceptedAtMs: number;
 	/** Until when the lease surely holds, monotonic ms: counted from when a renewal was asked, not from its answer. */
 	leaseEndsAtMs: number;
 	/** The queue said that the lease is gone: nothing may be pinned or sent under it any more. */
@@ -46,6 +48,7 @@ export function newHand(job: Job, arrivedAtMs: number, leaseEndsAtMs: number): H
 	return {
 		job,
 		arrivedAtMs,
+		acceptedAtMs: arrivedAtMs - job.waitedMs,
 		leaseEndsAtMs,
 		lost: false,
 		sent: false,

@@ -10,6 +10,8 @@ export interface Job {
 	readonly epoch: bigint;
 	readonly pin?: Pin;
 	readonly attempts: number;
+	/** Since it was accepted, when it was given out, ms. */
+	readonly waitedMs: number;
 }
 
 export type PinOutcome =

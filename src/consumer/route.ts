@@ -20,6 +20,8 @@ export interface ProcessorKnowledge {
 	readonly probeInMs: number;
 	/** For how long it has been known not to charge; 0 where it does. */
 	readonly downForMs: number;
+	/** For how long payments have waited, without a break, since it had no slot left for one; 0 where none wait. */
+	readonly behindForMs: number;
 	readonly freeSlots: number;
 	/** How many charges may be open towards it. */
 	readonly slotsMax: number;
@@ -27,9 +29,9 @@ export interface ProcessorKnowledge {
 
 export interface Knowledge {
 	readonly processors: readonly ProcessorKnowledge[];
-	/** Payments that wait for a slot here, this one too. */
+	/** Payments that wait for a slot, this one and those that are still to come from the queue too. */
 	readonly waiting: number;
-	/** How long this one has waited here. */
+	/** How long this one has waited, since it was accepted. */
 	readonly waitedMs: number;
 }
 
@@ -56,7 +58,7 @@ export interface RouteSettings {
 }
 
 export const routeDefaults: Omit<RouteSettings, "fees"> = {
-	patienceMs: 50_000,
+	patienceMs: 55_000,
 	wholeAmountWaitMs: 1_000_000,
 	failingProbeMaxMs: 2_000,
 	healthMaxAgeMs: 12_000,
@@ -128,7 +130,9 @@ function ready(known: ProcessorKnowledge, settings: RouteSettings): boolean {
 
 function expectedMs(known: ProcessorKnowledge, knowledge: Knowledge, settings: RouteSettings): number {
 	const takesMs = serviceMs(known, settings);
-	const queueMs = known.freeSlots > 0 ? 0 : (knowledge.waiting * Math.max(takesMs, 1)) / Math.max(1, known.slotsMax);
+	const ahead = Math.max(0, knowledge.waiting - known.freeSlots);
+	// What it takes as slow as it is now; that, too, is guessed to last as long again as it has.
+	const queueMs = Math.min((ahead * Math.max(takesMs, 1)) / Math.max(1, known.slotsMax), known.behindForMs);
 	const outageMs = fitness(known, settings) === "fit" ? 0 : Math.max(known.downForMs, 1);
 	return outageMs + queueMs + takesMs;
 }

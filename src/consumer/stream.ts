@@ -26,6 +26,8 @@ export interface StreamOptions {
 	/** Pauses between tries to connect. Together well below the time that a restarted queue waits for its consumers. */
 	readonly reconnect: Backoff;
 	readonly onJobs: (hands: Hand[]) => void;
+	/** How many more payments this consumer has to expect, told before `onJobs`; 0 while the queue is away. */
+	readonly onBacklog: (payments: number) => void;
 	readonly onLost: (hands: Hand[]) => void;
 	/** Taken up again although their end came in the meantime: leases that nobody works under. */
 	readonly onStray: (hands: Hand[]) => void;
@@ -80,6 +82,7 @@ export function createJobStream(options: StreamOptions): JobStream {
 				options.onConnected(true, response.inFlightMax);
 			}
 			watchSilence(controller);
+			options.onBacklog(response.backlog);
 			if (response.jobs.length > 0) options.onJobs(response.jobs.map((job) => hands.take(jobFromProto(job), leaseMs)));
 		}
 	}
@@ -112,6 +115,7 @@ export function createJobStream(options: StreamOptions): JobStream {
 					signal.removeEventListener("abort", abort);
 					cut = undefined;
 					options.onConnected(false, 0);
+					options.onBacklog(0);
 				}
 				await clock.sleep(backoffMs(reconnect, tries, random), signal).catch(() => undefined);
 			}
@@ -139,6 +143,6 @@ export function createJobStream(options: StreamOptions): JobStream {
 	};
 }
 
-function jobFromProto({ id, amountCents, token, epoch, attempts, pin }: ProtoJob): Job {
-	return { id, amountCents, token, epoch, attempts, ...(pin && { pin: pinFromProto(pin) }) };
+function jobFromProto({ id, amountCents, token, epoch, attempts, waitedMs, pin }: ProtoJob): Job {
+	return { id, amountCents, token, epoch, attempts, waitedMs, ...(pin && { pin: pinFromProto(pin) }) };
 }

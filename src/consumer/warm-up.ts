@@ -100,6 +100,7 @@ function createScratchQueue(payments: number, onEnd: () => void): { routes: Rout
 				token: BigInt(++tokens),
 				epoch: 1n,
 				attempts: 0,
+				waitedMs: 0,
 			});
 		}
 		return jobs;

@@ -24,6 +24,8 @@ export interface TestConsumer {
 	readonly messages: number[];
 	keepAlives: number;
 	lost: readonly number[] | undefined;
+	/** What each message, keep-alives too, said is still to come. */
+	readonly backlogs: number[];
 	/** How the stream ended: an error, or "left". */
 	end: unknown;
 	/** Cuts the stream, as a lost connection does. */
@@ -63,6 +65,7 @@ export function createLab(settings: StoreSettings = storeSettings, gapMs = 0) {
 				messages: [],
 				keepAlives: 0,
 				lost: undefined,
+				backlogs: [],
 				end: undefined,
 				cut: () => cut.abort(),
 			};
@@ -71,6 +74,7 @@ export function createLab(settings: StoreSettings = storeSettings, gapMs = 0) {
 					{ session, credit: { fresh, pursuit }, retriesMax, held },
 					cut.signal,
 				)) {
+					consumer.backlogs.push(given.backlog);
 					if ("lost" in given) consumer.lost = given.lost;
 					else if (given.jobs.length === 0) consumer.keepAlives++;
 					else {

@@ -120,6 +120,22 @@ describe("push", () => {
 		expect(consumers.map(({ jobs }) => jobs.length)).toEqual([3, 3, 3]);
 	});
 
+	test("each message says what is still to come, divided by those who are connected", async () => {
+		const lab = createLab();
+		await lab.post(10);
+		const first = lab.connect("a", { fresh: 3, pursuit: 0 });
+		await lab.clock.settle();
+		expect(first.backlogs).toEqual([10, 7]);
+		const second = lab.connect("b", { fresh: 2, pursuit: 0 });
+		await lab.clock.settle();
+		expect(second.backlogs).toEqual([4, 3]);
+		await charge(lab, first);
+		expect(first.backlogs.at(-1)).toBe(2);
+		await lab.post(6);
+		for (let i = 0; i < 2; i++) await lab.sweep();
+		expect(second.backlogs.at(-1), "a keep-alive").toBe(5);
+	});
+
 	test("a quiet stream shows at every tick that it is alive", async () => {
 		const lab = createLab();
 		const consumer = lab.connect("a", { fresh: 1, pursuit: 0 });

@@ -26,6 +26,8 @@ export function createCloud({ leaseMs = 9_000, inFlightMax = 512 } = {}) {
 		forget: new Set<bigint>(),
 		health: [] as { processor: number; failing: boolean }[],
 		polls: 0,
+		/** Payments that are still to come. */
+		backlog: 0,
 		/** What becomes of pins under leases that hold. */
 		pinAs: "pinned" as "pinned" | "no_slot" | "purging",
 	};
@@ -48,11 +50,12 @@ export function createCloud({ leaseMs = 9_000, inFlightMax = 512 } = {}) {
 		const { credit = 0, pursuitCredit = 0, sessionId = "" } = request;
 		opened.push({ held, credit, pursuitCredit, sessionId });
 		signal?.addEventListener("abort", () => wake?.());
-		yield { jobs: [], lost: lost(held), leaseMs, inFlightMax };
+		yield { jobs: [], lost: lost(held), leaseMs, inFlightMax, backlog: world.backlog };
 		while (!world.away && !signal?.aborted) {
 			const jobs = waiting.splice(0);
 			for (const job of jobs) out.set(job.token, { job });
-			if (jobs.length > 0) yield { jobs: jobs.map(toProto), lost: [], leaseMs: 0, inFlightMax: 0 };
+			if (jobs.length > 0)
+				yield { jobs: jobs.map(toProto), lost: [], leaseMs: 0, inFlightMax: 0, backlog: world.backlog };
 			else
 				await new Promise<void>((resolve) => {
 					wake = resolve;

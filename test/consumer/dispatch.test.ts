@@ -60,6 +60,40 @@ test("jobs start while there are slots; the rest wait, and follow as slots are f
 	expect(started.at(-1)).toBe("5 default");
 });
 
+test("with more to come than the cheaper processor charges within the patience, what finds no slot in time goes to the dearer one", async () => {
+	const { clock, board, dispatch, started, dones, take } = setup();
+	const tell = () => board.default.tell({ reachable: true, failing: false, minResponseMs: 5_000 }, 0);
+	tell();
+	board.default.limiter.setBound(4);
+	dispatch.setBacklog(1_000);
+	dispatch.accept([1, 2, 3, 4, 5].map((n) => take(n)));
+	await clock.advance(40_000);
+	tell();
+	dones.shift()?.();
+	dispatch.accept([take(6), take(7)]);
+	await clock.settle();
+	expect(started.slice(4), "for so long it may still become quicker").toEqual(["5 default"]);
+	await clock.advance(11_000);
+	expect(started.slice(5)).toEqual(["6 fallback", "7 fallback"]);
+	dones.shift()?.();
+	dispatch.accept([take(8)]);
+	await clock.settle();
+	expect(started.at(-1), "its queue is too long for that slot, too").toBe("8 fallback");
+	dispatch.setBacklog(0);
+	dispatch.accept([take(9)]);
+	await clock.settle();
+	expect(started.at(-1)).toBe("9 default");
+});
+
+test("a payment's patience counts from its acceptance, wherever it waited", async () => {
+	const { clock, dispatch, started, take, down } = setup();
+	down("default");
+	const probe = take(1);
+	dispatch.accept([probe, take(2, { waitedMs: 60_000 }), take(3)]);
+	await clock.advance(300);
+	expect(started).toEqual(["1 default probe", "2 fallback"]);
+});
+
 test("no more jobs start than there are workers", async () => {
 	const { clock, dispatch, started, take } = setup({ workers: 2 });
 	dispatch.accept([1, 2, 3].map((n) => take(n)));

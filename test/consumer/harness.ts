@@ -7,7 +7,7 @@ export const paymentId = (n: number): string => `4a7901b8-7d26-4d9d-aa19-${n.toS
 export const sentAtUs = Date.UTC(2025, 6, 15, 12) * 1000;
 
 export function makeJob(n: number, more: Partial<Job> = {}): Job {
-	return { id: paymentId(n), amountCents: 1990n, token: BigInt(n), epoch: 1n, attempts: 0, ...more };
+	return { id: paymentId(n), amountCents: 1990n, token: BigInt(n), epoch: 1n, attempts: 0, waitedMs: 0, ...more };
 }
 
 export const never = <T>(): Promise<T> => new Promise<T>(() => {});

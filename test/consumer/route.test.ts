@@ -29,6 +29,7 @@ function known(processor: Processor, more: Partial<ProcessorKnowledge> = {}): Pr
 		breaker: "closed",
 		probeInMs: 0,
 		downForMs: 0,
+		behindForMs: 0,
 		freeSlots: 10,
 		slotsMax: 100,
 		...more,
@@ -100,11 +101,29 @@ test("where both are down it waits, and says until when", () => {
 	expect(choice).toEqual({ wait: true, forMs: 40 });
 });
 
+const full = { freeSlots: 0, slotsMax: 100, measured: { meanMs: 1_000, ageMs: 0 }, behindForMs: 60_000 };
+
 test("a full cheaper one is waited for, unless its queue would take too long", () => {
-	const full = { freeSlots: 0, slotsMax: 100, measured: { meanMs: 1_000, ageMs: 0 } };
 	expect(choose(full, {}, { waiting: 100 })).toMatchObject({ wait: true });
 	expect(choose(full, {}, { waiting: 1_000 })).toEqual(to("fallback"));
 	expect(choose(full, { freeSlots: 0 }, { waiting: 1_000 })).toMatchObject({ wait: true });
+});
+
+test("a slot that is free for a moment does not make a long queue short", () => {
+	expect(choose({ ...full, freeSlots: 1 }, {}, { waiting: 401 })).toEqual(to("default"));
+	expect(choose({ ...full, freeSlots: 1 }, {}, { waiting: 402 })).toEqual(to("fallback"));
+	expect(choose({ ...full, freeSlots: 402 }, {}, { waiting: 402 })).toEqual(to("default"));
+});
+
+test("a queue is guessed to last no longer than it has: its processor may soon be quick again", () => {
+	expect(choose({ ...full, behindForMs: 4_000 }, {}, { waiting: 9_999 })).toMatchObject({ wait: true });
+	expect(choose({ ...full, behindForMs: 4_001 }, {}, { waiting: 9_999 })).toEqual(to("fallback"));
+});
+
+test("among two that do not keep up, the dearer one is used while the cheaper one's queue is longer by more than the patience", () => {
+	const dear = { ...full, freeSlots: 1, slotsMax: 200 };
+	expect(choose({ ...full, freeSlots: 1 }, dear, { waiting: 1_001 })).toEqual(to("default"));
+	expect(choose({ ...full, freeSlots: 1 }, dear, { waiting: 1_003 })).toEqual(to("fallback"));
 });
 
 test("a slow processor that says that it fails is not probed with money; a quick one, or one whose last word is old, is", () => {
@@ -125,7 +144,6 @@ test("a dearer one that is down is probed only while no cheaper one will do", ()
 	expect(choose({ health: { ...healthy, minResponseMs: 5_000 } }, open)).toEqual(to("default"));
 	expect(choose({ health: { ...healthy, minResponseMs: 5_001 } }, open)).toEqual(to("fallback", true));
 	expect(choose({ freeSlots: 0 }, open), "full for a moment").toMatchObject({ wait: true });
-	const full = { freeSlots: 0, slotsMax: 100, measured: { meanMs: 1_000, ageMs: 0 } };
 	expect(choose(full, open, { waiting: 1_000 })).toEqual(to("fallback", true));
 	expect(choose({ ...open, breaker: "probing" }, open)).toEqual(to("fallback", true));
 });

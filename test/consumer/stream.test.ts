@@ -10,6 +10,7 @@ function setup(wrap: (client: StreamClient) => StreamClient = (client) => client
 	const cloud = createCloud();
 	const hands = createHands(clock);
 	const heard: string[] = [];
+	const backlogs: number[] = [];
 	const note = (what: string) => (some: Hand[]) =>
 		heard.push(`${what} ${some.map((hand) => hand.job.token).join(" ")}`.trim());
 	const stream = createJobStream({
@@ -23,13 +24,14 @@ function setup(wrap: (client: StreamClient) => StreamClient = (client) => client
 		random: () => 0.5,
 		log: { info: () => {}, warn: () => {} } as never,
 		reconnect: { baseMs: 20, maxMs: 1_000 },
+		onBacklog: (payments) => backlogs.push(payments),
 		onJobs: note("jobs"),
 		onLost: note("lost"),
 		onStray: note("stray"),
 		onConnected: (connected, bound) => heard.push(connected ? `connected ${bound}` : "cut"),
 	});
 	const controller = new AbortController();
-	return { clock, cloud, hands, heard, stream, controller };
+	return { clock, cloud, hands, heard, backlogs, stream, controller };
 }
 
 test("jobs come with all that is known of them", async () => {
@@ -44,6 +46,23 @@ test("jobs come with all that is known of them", async () => {
 	controller.abort();
 	await running;
 	expect(clock.pending()).toBe(0);
+});
+
+test("what is still to come is told with each message, and is nothing while the queue is away", async () => {
+	const { clock, cloud, backlogs, stream, controller } = setup();
+	cloud.world.backlog = 7;
+	const running = stream.run(controller.signal);
+	await clock.settle();
+	expect(backlogs).toEqual([7]);
+	cloud.world.backlog = 5;
+	cloud.offer(makeJob(1, { waitedMs: 90_000 }));
+	await clock.settle();
+	expect(backlogs).toEqual([7, 5]);
+	cloud.cut();
+	await clock.settle();
+	expect(backlogs).toEqual([7, 5, 0]);
+	controller.abort();
+	await running;
 });
 
 test("a stream that falls silent for the length of a lease is opened anew", async () => {

@@ -49,9 +49,9 @@ export async function runRelay(one: Case, settings: RelaySettings = {}): Promise
 		default: createSite("default", one, time, tally),
 		fallback: createSite("fallback", one, time, tally),
 	};
-	/** What is not in hand: payments without an attempt, and how often each of the others was tried. */
-	let queued = 0;
-	const queuedRetries = createFifo<number>();
+	/** What is not in hand: when payments without an attempt were accepted, and the others. */
+	const queued = createFifo<number>();
+	const queuedRetries = createFifo<Tried>();
 	let accepted = 0;
 	let inHand = 0;
 	let retriesInHand = 0;
@@ -80,12 +80,13 @@ export async function runRelay(one: Case, settings: RelaySettings = {}): Promise
 			retriesInHand++;
 			accept(queuedRetries.shift()!);
 		}
-		for (; inHand < creditMax && queued > 0; queued--) accept(0);
+		while (inHand < creditMax && queued.size > 0) accept({ attempts: 0, acceptedAtMs: queued.shift()! });
+		dispatch.setBacklog(queued.size + queuedRetries.size);
 	}
 
-	function accept(attempts: number): void {
+	function accept({ attempts, acceptedAtMs }: Tried): void {
 		inHand++;
-		dispatch.accept([makeHand(String(++accepted), attempts, time.nowMs())]);
+		dispatch.accept([makeHand(String(++accepted), attempts, acceptedAtMs, time.nowMs())]);
 	}
 
 	function start(hand: Hand, processor: Processor, done: () => void): void {
@@ -108,7 +109,7 @@ export async function runRelay(one: Case, settings: RelaySettings = {}): Promise
 			inHand--;
 			if (hand.job.attempts > 0) retriesInHand--;
 			done();
-			if (!charged) queuedRetries.push(hand.job.attempts + 1);
+			if (!charged) queuedRetries.push({ attempts: hand.job.attempts + 1, acceptedAtMs: hand.acceptedAtMs });
 			deliver();
 		});
 	}
@@ -122,7 +123,7 @@ export async function runRelay(one: Case, settings: RelaySettings = {}): Promise
 
 	for (const processor of processors) poll(processor);
 	feed(one.arrivals, time.at, () => {
-		queued++;
+		queued.push(time.nowMs());
 		deliver();
 	});
 	await time.runSettling(one.endMs);
@@ -139,7 +140,12 @@ export function feed(arrivals: Float64Array, at: (ms: number, task: () => void) 
 	if (arrivals.length > 0) at(arrivals[0]!, step);
 }
 
-function makeHand(id: string, attempts: number, arrivedAtMs: number): Hand {
-	const job = { id, amountCents: 1990n, token: 0n, epoch: 0n, attempts };
+interface Tried {
+	readonly attempts: number;
+	readonly acceptedAtMs: number;
+}
+
+function makeHand(id: string, attempts: number, acceptedAtMs: number, arrivedAtMs: number): Hand {
+	const job = { id, amountCents: 1990n, token: 0n, epoch: 0n, attempts, waitedMs: arrivedAtMs - acceptedAtMs };
 	return newHand(job, arrivedAtMs, Number.POSITIVE_INFINITY);
 }

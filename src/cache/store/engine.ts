@@ -236,10 +236,12 @@ export function createEngine(
 			if (purging || max <= 0) return [];
 			const found = lane === "fresh" ? nextFresh(max, retriesMax) : pursuits.next(lane, max);
 			const expiresAtMs = leaseEnd();
+			const nowMs = clock.now();
 			return found.map((row) => {
-				const { id, amountCents, pin, attempts } = row.payment;
+				const { id, amountCents, pin, attempts, acceptedAtUs } = row.payment;
 				const { token } = leases.grant(session, { id, seq: row.seq }, lane, expiresAtMs);
-				return { id, amountCents, token, epoch: marks.epoch, attempts, ...(pin && { pin }) };
+				const waitedMs = Math.max(0, nowMs - acceptedAtUs / 1000);
+				return { id, amountCents, token, epoch: marks.epoch, attempts, waitedMs, ...(pin && { pin }) };
 			});
 		},
 
@@ -392,6 +394,8 @@ export function createEngine(
 			purging = false;
 			return { epoch: marks.epoch, forgotten, keptInDoubt };
 		},
+
+		waiting,
 
 		nextDueMs: pursuits.nextDueMs,
 

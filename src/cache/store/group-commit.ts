@@ -170,6 +170,7 @@ export function createStore(rows: Rows, settings: StoreSettings, options: StoreO
 			outboxWatchers.add(grew);
 			return () => outboxWatchers.delete(grew);
 		},
+		waiting: () => engine.waiting(),
 		nextDueMs: (processor) => engine.nextDueMs(processor),
 		async close() {
 			for (start(); committing; start()) await committing;

@@ -21,6 +21,8 @@ export interface Job {
 	readonly epoch: number;
 	readonly pin?: Pin;
 	readonly attempts: number;
+	/** Since it was accepted, when the lease was given, ms. */
+	readonly waitedMs: number;
 }
 
 /** `fresh`: payments without a pin, oldest first. A processor: payments in doubt or parked there that are due. */
@@ -164,6 +166,8 @@ export interface Store {
 	forgetOutbox(upToSeq: number): Promise<void>;
 	/** Calls `grew` whenever events came into the outbox that can be read; returns how to stop that. */
 	watchOutbox(grew: () => void): () => void;
+	/** Fresh payments that are leased to nobody. */
+	waiting(): number;
 	/** ms until the next payment in doubt or parked at the processor is due; undefined when none waits. */
 	nextDueMs(processor: Processor): number | undefined;
 	/** Ends every lease that `session` holds, as if it had run out: its consumer is gone for good. */

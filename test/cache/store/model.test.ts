@@ -25,7 +25,7 @@ const doubt = { pauseMinMs: 20, pauseMaxMs: 100, parkAfterMs: 150, parkedPauseMs
 const settings = { ...storeSettings, queueMax: 8, inFlightMax: 3, doubt, events: true };
 const anyId = fc.nat(9).map(idOf);
 const anySession = fc.constantFrom("a", "b");
-const nobody: Job = { id: idOf(99), amountCents: 1n, token: 1, epoch: 1, attempts: 0 };
+const nobody: Job = { id: idOf(99), amountCents: 1n, token: 1, epoch: 1, attempts: 0, waitedMs: 0 };
 /** The jobs given out last are asked for more often than old ones, whose tokens are worth nothing. */
 const pick = (jobs: readonly Job[], back: number): Job => jobs[Math.max(0, jobs.length - 1 - back)] ?? nobody;
 const anyBack = fc.oneof({ weight: 8, arbitrary: fc.nat(2) }, fc.nat(20));

@@ -126,6 +126,26 @@ export function testStore(name: string, createUnder: () => StoreUnderTest): void
 			expect(await scene.lease(9, "c")).toEqual([]);
 		});
 
+		test("a job tells how long it has waited since it was accepted, over a crash and another lease", async () => {
+			const scene = await open();
+			await scene.accept(2);
+			expect(scene.store.waiting()).toBe(2);
+			await scene.clock.advance(300);
+			const [first] = await scene.lease(1);
+			expect(first!.waitedMs).toBe(300);
+			expect(scene.store.waiting()).toBe(1);
+			await scene.clock.advance(100);
+			await scene.now(scene.store.release([{ ...first!, result: "unasked" }]));
+			expect(scene.store.waiting()).toBe(2);
+			await scene.crash();
+			expect(scene.store.waiting()).toBe(2);
+			expect((await scene.lease(9)).map(({ waitedMs }) => waitedMs)).toEqual([400, 400]);
+			scene.clock.jump(-86_400_000);
+			await scene.clock.advance(2_000);
+			await scene.now(scene.store.expire());
+			expect((await scene.lease(1))[0]!.waitedMs, "by a clock that was set back").toBe(0);
+		});
+
 		test("a lease ends when it is not renewed, whatever the wall clock says; its payment goes out again first", async () => {
 			const scene = await open();
 			await scene.accept(4);

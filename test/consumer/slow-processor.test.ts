@@ -1,0 +1,42 @@
+// A cheaper processor that is slow for long: what it cannot take goes to the dearer one, and nothing waits without end.
+import { expect, test } from "vitest";
+import { createRelay, ratePerS } from "./relay-lab.ts";
+
+/** Nothing here waits; a slow machine takes long over a minute of a whole relay, ms. */
+const computingMs = 120_000;
+
+test.each([
+	{ delayMs: 1_000, inFlightMax: 100, patienceMs: 5_000, slowS: 60 },
+	{ delayMs: 3_000, inFlightMax: 512, patienceMs: 5_000, slowS: 60 },
+	// More wait than a consumer has in hand.
+	{ delayMs: 5_000, inFlightMax: 512, patienceMs: 55_000, slowS: 150 },
+])(
+	"300 payments/s for $slowS s at a cheaper processor that takes $inFlightMax at a time, $delayMs ms each: it charges what it can, the dearer one the rest",
+	async ({ delayMs, inFlightMax, patienceMs, slowS }) => {
+		const relay = createRelay(1, { inFlightMax, patienceMs });
+		await relay.post(2);
+		relay.world.chargeMs.default = delayMs;
+		await relay.post(slowS);
+		const { accepted, waiting } = await relay.figures();
+		const capacityPerS = inFlightMax / (delayMs / 1000);
+		const toCharge = accepted - 2 * ratePerS;
+		// The patience's worth of its pace may wait for the cheaper one, and as much again until that is noticed.
+		const mayWait = ((2 * patienceMs) / 1000) * capacityPerS;
+		expect(waiting).toBeLessThan(mayWait);
+		expect(relay.world.charged.fallback).toBeGreaterThan(0.9 * (toCharge - slowS * capacityPerS - mayWait));
+		expect(relay.world.charged.default).toBeGreaterThan(0.9 * slowS * capacityPerS);
+		const drainMaxS = (2 * patienceMs) / 1000;
+		expect(await relay.drainedS(2 * drainMaxS)).toBeLessThanOrEqual(drainMaxS);
+		await relay.close();
+	},
+	computingMs,
+);
+
+test("a cheaper processor that keeps up, however slow within the patience, gets all of it", async () => {
+	const relay = createRelay(1);
+	relay.world.chargeMs.default = 1_500;
+	await relay.post(30);
+	await relay.drainedS(30);
+	expect(relay.world.charged).toEqual({ default: 30 * ratePerS, fallback: 0 });
+	await relay.close();
+}, 120_000);
