@@ -60,7 +60,8 @@ export interface Breaker {
 	hope(): void;
 	/**
 	 * It says so after it had said that it does not: its word is worth something, so it closes, and the next failure opens
-	 * it. Not where the last attempt left a payment in doubt: then that is hope, no more.
+	 * it. A probe that is under way left before, and its no says nothing any more. Not where the last attempt left a
+	 * payment in doubt: then that is hope, no more.
 	 */
 	trust(): void;
 }
@@ -76,8 +77,8 @@ export function createBreaker(settings: BreakerSettings, clock: Clock, random: (
 	let lastFailure: "not_charged" | "unknown" = "not_charged";
 	/** Probes in a row that failed so. */
 	const tries = { not_charged: 0, unknown: 0 };
-	/** It said that it charges again while a probe was under way, which may have left before that. */
-	let vouched = false;
+	/** Probes that were under way when it said that it charges again: they left before that, and their no is of before. */
+	const overtaken = new Set<string>();
 	let failures = 0;
 	let probeAtMs = 0;
 	let openedAtMs: number | undefined;
@@ -89,26 +90,14 @@ export function createBreaker(settings: BreakerSettings, clock: Clock, random: (
 		failures = tries.not_charged = tries.unknown = 0;
 		lastFailure = "not_charged";
 		openedAtMs = undefined;
-		vouched = false;
 	}
 
 	/** An attempt of unknown outcome is not made again on somebody's word: each of them leaves a payment in doubt. */
 	const mayBelieve = (): boolean => lastFailure !== "unknown";
 
-	function believe(): void {
-		close();
-		failures = failuresMax - 1;
-	}
-
-	function probeFailed(): void {
-		if (vouched && mayBelieve()) believe();
-		else open();
-	}
-
 	function open(): void {
 		state = "open";
 		probeId = undefined;
-		vouched = false;
 		openedAtMs ??= clock.monotonic();
 		probeAtMs = clock.monotonic() + probeMinMs + backoffMs(pauses[lastFailure], tries[lastFailure], random);
 	}
@@ -138,9 +127,11 @@ export function createBreaker(settings: BreakerSettings, clock: Clock, random: (
 			probeId = id;
 		},
 		probeEnded(id) {
-			if (state === "probing" && id === probeId) probeFailed();
+			overtaken.delete(id);
+			if (state === "probing" && id === probeId) open();
 		},
 		record(outcome, id) {
+			if (overtaken.delete(id) && outcome === "not_charged") return;
 			recent.add(outcome === "charged" ? "success" : "failure");
 			// What was under way when it opened says nothing of how the processor is now: the probe does.
 			if (state === "probing" && id !== probeId) return;
@@ -154,23 +145,23 @@ export function createBreaker(settings: BreakerSettings, clock: Clock, random: (
 			if (state === "probing") {
 				tries[outcome]++;
 				if (outcome === "not_charged") tries.unknown = 0;
-				probeFailed();
+				open();
 			} else if (state === "closed") {
 				byShare = recent.count >= outcomesMin && recent.failedShare >= failedShareMax;
 				if (byShare || failures >= failuresMax) open();
 			}
 		},
 		warn() {
-			vouched = false;
 			if (state !== "closed") return;
 			byShare = false;
 			open();
 		},
 		hope,
 		trust() {
-			if (state === "probing") vouched = true;
-			else if (state === "open" && mayBelieve()) believe();
-			else hope();
+			if (state === "closed" || !mayBelieve()) return hope();
+			if (probeId !== undefined) overtaken.add(probeId);
+			close();
+			failures = failuresMax - 1;
 		},
 	};
 }

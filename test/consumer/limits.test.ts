@@ -228,7 +228,7 @@ test.each([
 	breaker.probe("probe");
 	breaker.warn();
 	breaker.trust();
-	expect(breaker.state, "the probe may have left before").toBe("probing");
+	expect(breaker.state, "the probe left before that").toBe("closed");
 	if (outcome === "nothing") breaker.probeEnded("probe");
 	else breaker.record(outcome, "probe");
 	expect(breaker.state).toBe(state);
