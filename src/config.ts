@@ -228,7 +228,7 @@ const table = {
 	processorFallbackPort: setting("PROCESSOR_FALLBACK_PORT", integer(0, 65535), 8002, "port", "of the simulator"),
 	processorToken: setting("PROCESSOR_TOKEN", text(), "123", "", "the simulators' first admin token"),
 
-	workers: setting("WORKERS", integer(1, 2_000), 512, "jobs", "how many payments one consumer works on at once"),
+	workers: setting("WORKERS", integer(1, 2_000), 1_024, "jobs", "how many payments one consumer works on at once"),
 	pursuitWorkers: setting(
 		"PURSUIT_WORKERS",
 		integer(1, 500),

@@ -6,6 +6,7 @@ import { createLatencies, type Latencies } from "./latency.ts";
 import { createLimiter, type Limiter, type LimiterSettings } from "./limiter.ts";
 import type { ChargeAnswer, HealthAnswer } from "./ports.ts";
 import type { ProcessorKnowledge } from "./route.ts";
+import { createStopwatch } from "./stopwatch.ts";
 
 export interface Site {
 	readonly limiter: Limiter;
@@ -17,8 +18,8 @@ export interface Site {
 	knowledge(): ProcessorKnowledge;
 	/** `ageMs`: how long ago it said so. */
 	tell(answer: HealthAnswer, ageMs: number): void;
-	/** After each look for work: do payments still wait? */
-	setWaiting(waits: boolean): void;
+	/** After each look for work: do payments still wait for a processor or a worker, and is no worker free? */
+	setQueued(queued: boolean, noWorker: boolean): void;
 	/** A charge was answered. */
 	answered(answer: ChargeAnswer): void;
 }
@@ -45,7 +46,7 @@ function createSite(processor: Processor, { limiter: limits, breaker: breaks, cl
 	const latencies = createLatencies(clock, latencyWindowMs);
 	let health: { readonly answer: HealthAnswer; readonly atMs: number } | undefined;
 	let failingSinceMs: number | undefined;
-	let behindSinceMs: number | undefined;
+	const behind = createStopwatch(clock);
 	let successAtMs = Number.NEGATIVE_INFINITY;
 
 	function downForMs(nowMs: number): number {
@@ -69,7 +70,7 @@ function createSite(processor: Processor, { limiter: limits, breaker: breaks, cl
 				breaker: breaker.state,
 				probeInMs: breaker.probeAtMs - nowMs,
 				downForMs: downForMs(nowMs),
-				behindForMs: behindSinceMs === undefined ? 0 : nowMs - behindSinceMs,
+				behindForMs: behind.ms(),
 				freeSlots: limiter.free,
 				slotsMax: limiter.limit,
 			};
@@ -84,16 +85,16 @@ function createSite(processor: Processor, { limiter: limits, breaker: breaks, cl
 			if (!answer.failing) {
 				limiter.announce(answer.minResponseMs);
 				failingSinceMs = undefined;
-				if (failedBefore) breaker.trust();
+				if (failedBefore) breaker.trust(atMs);
 				else breaker.hope();
 			} else if (successAtMs < atMs) {
 				failingSinceMs ??= atMs;
 				breaker.warn();
 			}
 		},
-		setWaiting(waits) {
-			if (!waits || breaker.state !== "closed") behindSinceMs = undefined;
-			else if (limiter.free === 0) behindSinceMs ??= clock.monotonic();
+		setQueued(queued, noWorker) {
+			if (!queued || breaker.state !== "closed") behind.run("back");
+			else if (noWorker || limiter.free === 0) behind.run("on");
 		},
 		answered(answer) {
 			if (answer.kind !== "charged" && answer.kind !== "duplicate") return;

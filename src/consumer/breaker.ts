@@ -60,10 +60,10 @@ export interface Breaker {
 	hope(): void;
 	/**
 	 * It says so after it had said that it does not: its word is worth something, so it closes, and the next failure opens
-	 * it. A probe that is under way left before, and its no says nothing any more. Not where the last attempt left a
-	 * payment in doubt: then that is hope, no more.
+	 * it, that of a probe which is under way too. Not where the last attempt left a payment in doubt: then that is hope, no
+	 * more. `saidAtMs`: on the monotonic clock; a word from before the probe left is nothing beside what that will find.
 	 */
-	trust(): void;
+	trust(saidAtMs: number): void;
 }
 
 export function createBreaker(settings: BreakerSettings, clock: Clock, random: () => number): Breaker {
@@ -77,10 +77,9 @@ export function createBreaker(settings: BreakerSettings, clock: Clock, random: (
 	let lastFailure: "not_charged" | "unknown" = "not_charged";
 	/** Probes in a row that failed so. */
 	const tries = { not_charged: 0, unknown: 0 };
-	/** Probes that were under way when it said that it charges again: they left before that, and their no is of before. */
-	const overtaken = new Set<string>();
 	let failures = 0;
 	let probeAtMs = 0;
+	let probedAtMs = 0;
 	let openedAtMs: number | undefined;
 
 	function close(): void {
@@ -125,13 +124,12 @@ export function createBreaker(settings: BreakerSettings, clock: Clock, random: (
 			if (state !== "open") return;
 			state = "probing";
 			probeId = id;
+			probedAtMs = clock.monotonic();
 		},
 		probeEnded(id) {
-			overtaken.delete(id);
 			if (state === "probing" && id === probeId) open();
 		},
 		record(outcome, id) {
-			if (overtaken.delete(id) && outcome === "not_charged") return;
 			recent.add(outcome === "charged" ? "success" : "failure");
 			// What was under way when it opened says nothing of how the processor is now: the probe does.
 			if (state === "probing" && id !== probeId) return;
@@ -157,9 +155,9 @@ export function createBreaker(settings: BreakerSettings, clock: Clock, random: (
 			open();
 		},
 		hope,
-		trust() {
+		trust(saidAtMs) {
 			if (state === "closed" || !mayBelieve()) return hope();
-			if (probeId !== undefined) overtaken.add(probeId);
+			if (state === "probing" && saidAtMs < probedAtMs) return;
 			close();
 			failures = failuresMax - 1;
 		},

@@ -193,9 +193,7 @@ export function createConsumer(options: ConsumerOptions): Consumer {
 		},
 		onConnected(now, inFlightMax) {
 			connected = now;
-			// A slot without a worker is none.
-			const boundMax = Math.min(inFlightMax, settings.workersMax);
-			if (now) for (const { limiter } of Object.values(board)) limiter.setBound(boundMax);
+			if (now) for (const { limiter } of Object.values(board)) limiter.setBound(inFlightMax);
 			dispatch.setConnected(now);
 		},
 	});

@@ -81,6 +81,7 @@ export function createDispatch(options: DispatchOptions): Dispatch {
 		if (closed || !connected) return;
 		for (const processor of processors) pursue(processor);
 		let retriesWait = false;
+		let paced = false;
 		while (free("fresh") > 0) {
 			retriesWait ||= !processors.some(mayRetry);
 			const line = nextLine(retriesWait);
@@ -97,13 +98,17 @@ export function createDispatch(options: DispatchOptions): Dispatch {
 			}
 			if (!pace.take()) {
 				if (line === retries) budget.refund(hand.freeRetry);
+				paced = true;
 				lookIn(pace.nextMs);
 				break;
 			}
 			line.shift();
 			send(hand, choice.processor, choice.probe);
 		}
-		for (const processor of processors) board[processor].setWaiting(waiting() > 0);
+		const noWorker = free("fresh") === 0;
+		// What waits for the pace is no queue at a processor.
+		const queued = waiting() > 0 && (!paced || noWorker);
+		for (const processor of processors) board[processor].setQueued(queued, noWorker);
 		if (retriesWait && firsts.size === 0 && retries.size > 0) lookIn(budget.nextMs());
 	}
 
@@ -193,6 +198,7 @@ export function createDispatch(options: DispatchOptions): Dispatch {
 		setConnected(now) {
 			connected = now;
 			if (now) changed();
+			else for (const processor of processors) board[processor].setQueued(false, false);
 		},
 		get waiting() {
 			return firsts.size + retries.size;

@@ -20,7 +20,7 @@ export interface ProcessorKnowledge {
 	readonly probeInMs: number;
 	/** For how long it has been known not to charge; 0 where it does. */
 	readonly downForMs: number;
-	/** For how long payments have waited, without a break, since it had no slot left for one; 0 where none wait. */
+	/** For how long payments have waited for a slot there, or a worker, less the time between when none did, ms. */
 	readonly behindForMs: number;
 	readonly freeSlots: number;
 	/** How many charges may be open towards it. */
@@ -93,8 +93,8 @@ export function chooseProcessor(knowledge: Knowledge, settings: RouteSettings): 
 		if (!ready(known, settings)) continue;
 		const soonerMs = expectedMs(chosen, knowledge, settings) - expectedMs(known, knowledge, settings);
 		if (soonerMs <= 0) continue;
-		// What it has waited counts while that goes on; it is no reason to pay more once the cheaper one is ready.
-		const laterMs = soonerMs + (ready(chosen, settings) ? 0 : knowledge.waitedMs);
+		// What it has waited for the cheaper one counts while that goes on; it is no reason to pay more once that is ready.
+		const laterMs = soonerMs + (ready(chosen, settings) ? 0 : waitedForMs(chosen, knowledge, settings));
 		const patienceMs = patienceFor(known, chosen, settings);
 		if (laterMs > patienceMs) chosen = known;
 		// Both the wait and the outage grow as time passes.
@@ -122,6 +122,11 @@ export function fitness(known: ProcessorKnowledge, settings: RouteSettings): "fi
 	if (known.breaker !== "open" || known.probeInMs > 0) return "unfit";
 	const health = freshHealth(known, settings);
 	return health?.failing && health.minResponseMs > settings.failingProbeMaxMs ? "unfit" : "probe";
+}
+
+/** Before a processor that charges began to fall behind, the payment did not wait for it. */
+function waitedForMs(known: ProcessorKnowledge, { waitedMs }: Knowledge, settings: RouteSettings): number {
+	return fitness(known, settings) === "fit" ? Math.min(waitedMs, known.behindForMs) : waitedMs;
 }
 
 function ready(known: ProcessorKnowledge, settings: RouteSettings): boolean {

@@ -99,7 +99,8 @@ function toConsumerSettings(settings: ConsumerProcessSettings): ConsumerSettings
 		pursuitWorkersMax: settings.pursuitWorkers,
 		limiter: {
 			...consumerDefaults.limiter,
-			ceiling: Math.min(settings.workers, inFlightCeiling),
+			// Payments in doubt have workers of their own, and count among what is open.
+			ceiling: Math.min(settings.workers + settings.pursuitWorkers, inFlightCeiling),
 			pursuitsMax: settings.pursuitWorkers,
 		},
 		deadline: { ...consumerDefaults.deadline, chargeMinMs: chargeDeadlineMinMs, chargeMaxMs: chargeDeadlineMaxMs },

@@ -9,7 +9,10 @@ import { type RouteSettings, routeDefaults } from "./route.ts";
 import { reconnectDefaults } from "./stream.ts";
 
 export interface ConsumerSettings {
-	/** Workers for payments without a pin. */
+	/**
+	 * Workers for payments without a pin. For what one processor may have open twice over: with fewer, what is sent to a
+	 * second slow one is taken from the first.
+	 */
 	readonly workersMax: number;
 	/** Workers for payments in doubt, at each processor; as many more may wait for one. */
 	readonly pursuitWorkersMax: number;
@@ -35,7 +38,7 @@ export interface ConsumerSettings {
 }
 
 export const consumerDefaults: Omit<ConsumerSettings, "route"> & { readonly route: Omit<RouteSettings, "fees"> } = {
-	workersMax: 512,
+	workersMax: 1_024,
 	pursuitWorkersMax: 16,
 	creditMax: 2_048,
 	retryCreditMax: 512,

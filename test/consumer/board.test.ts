@@ -73,25 +73,27 @@ test("only who charges gets more slots for its delay", () => {
 	expect(site.limiter.limit).toBe(limiterDefaults.ceiling);
 });
 
-test("it is behind from when payments wait and no slot is left until none wait, or until it fails", async () => {
+test("it is behind for as long as payments waited for a slot or a worker, less the time when none did, or when it failed", async () => {
 	const { clock, site } = setup();
 	const behindAfter = async (ms: number): Promise<number> => {
 		await clock.advance(ms);
 		return site.knowledge().behindForMs;
 	};
-	site.setWaiting(true);
+	site.setQueued(true, false);
 	expect(await behindAfter(100), "slots are free: whoever waits does not wait for them").toBe(0);
+	site.setQueued(true, true);
+	expect(await behindAfter(100), "slots, but no worker").toBe(100);
+	site.setQueued(false, false);
+	expect(await behindAfter(200)).toBe(0);
 	while (site.limiter.take("fresh"));
-	site.setWaiting(true);
+	site.setQueued(true, false);
 	expect(await behindAfter(100)).toBe(100);
 	site.limiter.giveBack("fresh");
-	site.setWaiting(true);
+	site.setQueued(true, false);
 	expect(await behindAfter(100), "a slot that is free for a moment changes nothing").toBe(200);
-	site.setWaiting(false);
-	expect(await behindAfter(100)).toBe(0);
-	expect(site.limiter.take("fresh")).toBe(true);
-	site.setWaiting(true);
+	site.setQueued(false, false);
+	expect(await behindAfter(50)).toBe(150);
 	site.tell(said(true), 0);
-	site.setWaiting(true);
-	expect(await behindAfter(100)).toBe(0);
+	site.setQueued(true, true);
+	expect(await behindAfter(50)).toBe(100);
 });

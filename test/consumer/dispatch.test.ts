@@ -70,19 +70,20 @@ test("with more to come than the cheaper processor charges within the patience, 
 	await clock.advance(40_000);
 	tell();
 	dones.shift()?.();
-	dispatch.accept([take(6), take(7)]);
+	dispatch.accept([6, 7, 8, 9, 10].map((n) => take(n)));
 	await clock.settle();
 	expect(started.slice(4), "for so long it may still become quicker").toEqual(["5 default"]);
 	await clock.advance(11_000);
-	expect(started.slice(5)).toEqual(["6 fallback", "7 fallback"]);
+	expect(started.slice(5), "as many as have a slot there").toEqual([6, 7, 8, 9].map((n) => `${n} fallback`));
+	const [six] = dones.splice(4, 1);
+	six?.();
 	dones.shift()?.();
-	dispatch.accept([take(8)]);
 	await clock.settle();
-	expect(started.at(-1), "its queue is too long for that slot, too").toBe("8 fallback");
+	expect(started.slice(9), "the cheaper one's queue is too long for a slot of its own, too").toEqual(["10 fallback"]);
 	dispatch.setBacklog(0);
-	dispatch.accept([take(9)]);
+	dispatch.accept([take(11)]);
 	await clock.settle();
-	expect(started.at(-1)).toBe("9 default");
+	expect(started.at(-1)).toBe("11 default");
 });
 
 test("a payment's patience counts from its acceptance, wherever it waited", async () => {

@@ -207,18 +207,18 @@ test("breaker: what a processor says of itself opens it, and closes it for as lo
 	breaker.warn();
 	expect(breaker.state).toBe("open");
 	expect(breaker.probeAtMs, "somebody finds out all the same").toBeGreaterThan(clock.monotonic());
-	breaker.trust();
+	breaker.trust(0);
 	expect([breaker.state, breaker.openedAtMs]).toEqual(["closed", undefined]);
 	breaker.record("not_charged", "next");
 	expect(breaker.state, "it was believed once").toBe("open");
-	breaker.trust();
+	breaker.trust(0);
 	breaker.record("charged", "next");
 	for (let i = 0; i < breakerDefaults.failuresMax - 1; i++) breaker.record("not_charged", "later");
 	expect(breaker.state).toBe("closed");
 });
 
 test.each([
-	["not_charged", "closed"],
+	["not_charged", "open"],
 	["nothing", "closed"],
 	["unknown", "open"],
 	["charged", "closed"],
@@ -227,7 +227,7 @@ test.each([
 	breaker.warn();
 	breaker.probe("probe");
 	breaker.warn();
-	breaker.trust();
+	breaker.trust(0);
 	expect(breaker.state, "the probe left before that").toBe("closed");
 	if (outcome === "nothing") breaker.probeEnded("probe");
 	else breaker.record(outcome, "probe");
@@ -242,7 +242,7 @@ test("breaker: where attempts leave payments in doubt its word is worth a probe,
 	const breaker = createBreaker(breakerDefaults, createFakeClock(), () => 0.999);
 	breaker.warn();
 	for (let round = 0; round < 10; round++) {
-		breaker.trust();
+		breaker.trust(0);
 		expect(breaker.state === "open").toBe(round > 0);
 		if (round === 0) breaker.record("unknown", "first");
 		breaker.probe("probe");
@@ -253,7 +253,7 @@ test("breaker: where attempts leave payments in doubt its word is worth a probe,
 	breaker.probe("probe");
 	breaker.record("charged", "probe");
 	breaker.warn();
-	breaker.trust();
+	breaker.trust(0);
 	expect(breaker.state, "that was before it charged").toBe("closed");
 });
 

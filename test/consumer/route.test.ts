@@ -120,6 +120,12 @@ test("a queue is guessed to last no longer than it has: its processor may soon b
 	expect(choose({ ...full, behindForMs: 4_001 }, {}, { waiting: 9_999 })).toEqual(to("fallback"));
 });
 
+test("what it waited before the cheaper one fell behind, for a consumer or an outage, is no reason to pay more", () => {
+	const momentarily = { ...full, behindForMs: 1_000 };
+	expect(choose(momentarily, {}, { waiting: 2, waitedMs: 60_000 })).toMatchObject({ wait: true });
+	expect(choose({ ...momentarily, behindForMs: 5_000 }, {}, { waiting: 2, waitedMs: 60_000 })).toEqual(to("fallback"));
+});
+
 test("among two that do not keep up, the dearer one is used while the cheaper one's queue is longer by more than the patience", () => {
 	const dear = { ...full, freeSlots: 1, slotsMax: 200 };
 	expect(choose({ ...full, freeSlots: 1 }, dear, { waiting: 1_001 })).toEqual(to("default"));

@@ -13,7 +13,7 @@ const inFlightMax = 20;
 test(`${ratePerS} payments/s at a cheaper processor that charges ${inFlightMax} a second (${lengthNote}): what it cannot take is charged at the other`, {
 	timeout: 180_000,
 }, async () => {
-	// As by default no more workers than charges may be open at one processor, so that a slow one has them all.
+	// No more workers than charges may be open at one processor, so that a slow one has them all.
 	const settings = { IN_FLIGHT_MAX: String(inFlightMax), WORKERS: String(inFlightMax), PATIENCE_MS: "3000" };
 	const lab = await startLab({ settings });
 	await lab.default.delay(delayMs);
