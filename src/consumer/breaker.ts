@@ -79,7 +79,8 @@ export function createBreaker(settings: BreakerSettings, clock: Clock, random: (
 	const tries = { not_charged: 0, unknown: 0 };
 	let failures = 0;
 	let probeAtMs = 0;
-	let probedAtMs = 0;
+	/** When the last probe left. */
+	let probeLeftAtMs = 0;
 	let openedAtMs: number | undefined;
 
 	function close(): void {
@@ -124,7 +125,7 @@ export function createBreaker(settings: BreakerSettings, clock: Clock, random: (
 			if (state !== "open") return;
 			state = "probing";
 			probeId = id;
-			probedAtMs = clock.monotonic();
+			probeLeftAtMs = clock.monotonic();
 		},
 		probeEnded(id) {
 			if (state === "probing" && id === probeId) open();
@@ -157,7 +158,7 @@ export function createBreaker(settings: BreakerSettings, clock: Clock, random: (
 		hope,
 		trust(saidAtMs) {
 			if (state === "closed" || !mayBelieve()) return hope();
-			if (state === "probing" && saidAtMs < probedAtMs) return;
+			if (state === "probing" && saidAtMs < probeLeftAtMs) return;
 			close();
 			failures = failuresMax - 1;
 		},

@@ -107,17 +107,19 @@ export function createDispatch(options: DispatchOptions): Dispatch {
 		}
 		const noWorker = free("fresh") === 0;
 		// What waits for the pace is no queue at a processor.
-		const queued = waiting() > 0 && (!paced || noWorker);
+		const queued = waitingInAll() > 0 && (!paced || noWorker);
 		for (const processor of processors) board[processor].setQueued(queued, noWorker);
 		if (retriesWait && firsts.size === 0 && retries.size > 0) lookIn(budget.nextMs());
 	}
 
-	const waiting = (): number => firsts.size + retries.size + backlog;
+	const waiting = (): number => firsts.size + retries.size;
+	/** Here, and at the queue. */
+	const waitingInAll = (): number => waiting() + backlog;
 
 	function knowledge(hand: Hand): Knowledge {
 		return {
 			processors: [board.default.knowledge(), board.fallback.knowledge()],
-			waiting: waiting(),
+			waiting: waitingInAll(),
 			waitedMs: clock.monotonic() - hand.acceptedAtMs,
 		};
 	}
@@ -201,7 +203,7 @@ export function createDispatch(options: DispatchOptions): Dispatch {
 			else for (const processor of processors) board[processor].setQueued(false, false);
 		},
 		get waiting() {
-			return firsts.size + retries.size;
+			return waiting();
 		},
 		close() {
 			closed = true;

@@ -2,16 +2,13 @@
 import { expect, test } from "vitest";
 import type { ChargeAnswer } from "../../src/consumer/ports.ts";
 import { consumerDefaults } from "../../src/consumer/settings.ts";
-import { charged, createRelay } from "./relay-lab.ts";
+import { charged, computingMs, createRelay } from "./relay-lab.ts";
 
 const troubleS = 30;
 /** What the relay promises after the last fault. */
 const drainMaxS = 30;
 
 const tooMany: ChargeAnswer = { kind: "not_charged", why: "too_many" };
-
-/** Nothing here waits; a slow machine takes long over a minute of a whole relay, ms. */
-const computingMs = 120_000;
 
 /** What the budget allows while no processor does well. */
 function retriesAllowed(firsts: number, seconds: number): number {

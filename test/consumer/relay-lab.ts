@@ -20,6 +20,9 @@ import { paymentId } from "./harness.ts";
 
 export const ratePerS = 300;
 
+/** Nothing here waits; a slow machine takes long over a minute of a whole relay, ms. */
+export const computingMs = 120_000;
+
 type Answer = (processor: Processor) => ChargeAnswer;
 
 export const charged: ChargeAnswer = { kind: "charged" };

@@ -1,9 +1,6 @@
 // A cheaper processor that is slow for long: what it cannot take goes to the dearer one, and nothing waits without end.
 import { expect, test } from "vitest";
-import { charged, createRelay, ratePerS } from "./relay-lab.ts";
-
-/** Nothing here waits; a slow machine takes long over a minute of a whole relay, ms. */
-const computingMs = 120_000;
+import { charged, computingMs, createRelay, ratePerS } from "./relay-lab.ts";
 
 test.each([
 	{ delayMs: 1_000, inFlightMax: 100, patienceMs: 5_000, slowS: 60 },
@@ -32,37 +29,49 @@ test.each([
 	computingMs,
 );
 
-test("a cheaper processor that keeps up, however slow within the patience, gets all of it", async () => {
-	const relay = createRelay(1);
-	relay.world.chargeMs.default = 1_500;
-	await relay.post(30);
-	await relay.drainedS(30);
-	expect(relay.world.charged).toEqual({ default: 30 * ratePerS, fallback: 0 });
-	await relay.close();
-}, 120_000);
+test(
+	"a cheaper processor that keeps up, however slow within the patience, gets all of it",
+	async () => {
+		const relay = createRelay(1);
+		relay.world.chargeMs.default = 1_500;
+		await relay.post(30);
+		await relay.drainedS(30);
+		expect(relay.world.charged).toEqual({ default: 30 * ratePerS, fallback: 0 });
+		await relay.close();
+	},
+	computingMs,
+);
 
-test("two slow processors are both used as far as they go", async () => {
-	const relay = createRelay(1, { inFlightMax: 100 });
-	relay.world.chargeMs = { default: 1_000, fallback: 1_000 };
-	await relay.post(60);
-	const { accepted, waiting } = await relay.figures();
-	expect(accepted).toBe(60 * ratePerS);
-	expect(relay.world.charged.default).toBeGreaterThan(0.9 * 60 * 100);
-	expect(relay.world.charged.fallback).toBeGreaterThan(0.8 * 50 * 100);
-	expect(waiting).toBeGreaterThan(0);
-	await relay.drainedS(120);
-	await relay.close();
-}, 120_000);
+test(
+	"two slow processors are both used as far as they go",
+	async () => {
+		const relay = createRelay(1, { inFlightMax: 100 });
+		relay.world.chargeMs = { default: 1_000, fallback: 1_000 };
+		await relay.post(60);
+		const { accepted, waiting } = await relay.figures();
+		expect(accepted).toBe(60 * ratePerS);
+		expect(relay.world.charged.default).toBeGreaterThan(0.9 * 60 * 100);
+		expect(relay.world.charged.fallback).toBeGreaterThan(0.8 * 50 * 100);
+		expect(waiting).toBeGreaterThan(0);
+		await relay.drainedS(120);
+		await relay.close();
+	},
+	computingMs,
+);
 
-test("one that is slow and turns some away as well does not let a queue grow beside an idle dearer one", async () => {
-	const relay = createRelay(1, { patienceMs: 20_000 });
-	relay.world.chargeMs.default = 1_000;
-	relay.world.answer = (processor) =>
-		processor === "default" && relay.random() < 0.1 ? { kind: "not_charged", why: "too_many" } : charged;
-	await relay.post(120);
-	const { waiting } = await relay.figures();
-	expect(waiting).toBeLessThan(20 * ratePerS);
-	expect(relay.world.charged.fallback).toBeGreaterThan(0.5 * 120 * ratePerS);
-	await relay.drainedS(60);
-	await relay.close();
-}, 120_000);
+test(
+	"one that is slow and turns some away as well does not let a queue grow beside an idle dearer one",
+	async () => {
+		const relay = createRelay(1, { patienceMs: 20_000 });
+		relay.world.chargeMs.default = 1_000;
+		relay.world.answer = (processor) =>
+			processor === "default" && relay.random() < 0.1 ? { kind: "not_charged", why: "too_many" } : charged;
+		await relay.post(120);
+		const { waiting } = await relay.figures();
+		expect(waiting).toBeLessThan(20 * ratePerS);
+		expect(relay.world.charged.fallback).toBeGreaterThan(0.5 * 120 * ratePerS);
+		await relay.drainedS(60);
+		await relay.close();
+	},
+	computingMs,
+);
