@@ -7,7 +7,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { supervisedVariable } from "../service-process.ts";
-import { benchedCommand, freePorts, type LaunchOptions, ready } from "./launch.ts";
+import { freePorts } from "./free-ports.ts";
+import { benchedCommand, type LaunchOptions, ready } from "./launch.ts";
 
 /** Of one service, as docker-compose.yml has it; a test compares the two. */
 export interface Share {

@@ -2,12 +2,12 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { createWriteStream } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { selfCommand } from "../runtime.ts";
 import { supervisedVariable } from "../service-process.ts";
+import { freePorts } from "./free-ports.ts";
 
 export interface Launched {
 	readonly url: string;
@@ -114,24 +114,4 @@ async function stop(child: ChildProcess, exited: Promise<string>): Promise<void>
 	const late = setTimeout(() => child.kill("SIGKILL"), stopMaxMs);
 	await exited;
 	clearTimeout(late);
-}
-
-/** Held all at once, so that they differ, and then let go. */
-export async function freePorts(count: number): Promise<number[]> {
-	const servers = await Promise.all(
-		Array.from(
-			{ length: count },
-			() =>
-				new Promise<{ port: number; close: () => void }>((resolve, reject) => {
-					const server = createServer().once("error", reject);
-					server.listen(0, "127.0.0.1", () => {
-						const address = server.address();
-						if (address === null || typeof address === "string") return reject(new Error("no port"));
-						resolve({ port: address.port, close: () => server.close() });
-					});
-				}),
-		),
-	);
-	for (const server of servers) server.close();
-	return servers.map(({ port }) => port);
 }

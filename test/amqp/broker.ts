@@ -3,10 +3,11 @@ import { type ExecFileException, execFile, type StdioOptions, spawn, spawnSync }
 import { once } from "node:events";
 import { createWriteStream, existsSync } from "node:fs";
 import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
-import { connect, createServer } from "node:net";
+import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
+import { freePorts } from "../../src/bench/free-ports.ts";
 
 const run = promisify(execFile);
 
@@ -45,7 +46,7 @@ export const brokerInstalled = programs !== undefined;
 export async function startBroker({ config = [] }: BrokerOptions = {}): Promise<Broker> {
 	if (programs === undefined) throw new Error("no rabbitmq-server is installed");
 	const folder = await mkdtemp(join(tmpdir(), "broker-"));
-	const [port, distribution, epmd] = await Promise.all([freePort(), freePort(), freePort()]);
+	const [port, distribution, epmd] = (await freePorts(3)) as [number, number, number];
 	const home = join(folder, "home");
 	await mkdir(home);
 	const conf = [
@@ -161,12 +162,4 @@ function answers(port: number): Promise<boolean> {
 		socket.once("error", () => end(false));
 		socket.once("close", () => end(false));
 	});
-}
-
-async function freePort(): Promise<number> {
-	const server = createServer();
-	await once(server.listen(0, "127.0.0.1"), "listening");
-	const { port } = server.address() as { port: number };
-	await new Promise((resolve) => server.close(resolve));
-	return port;
 }

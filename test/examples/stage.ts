@@ -1,7 +1,5 @@
 // A stage for the examples: their services as processes on the shared broker, with names, folders and ports of their own.
-import { once } from "node:events";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type ConfirmChannel, connect } from "amqplib";
@@ -12,6 +10,7 @@ import { removeQueues } from "../../examples/warehouse/remove-queues.ts";
 import type { Report } from "../../examples/warehouse/report.ts";
 import type { Seed } from "../../examples/warehouse/seed.ts";
 import { createWarehouse, type Warehouse } from "../../examples/warehouse/warehouse.ts";
+import { freePorts } from "../../src/bench/free-ports.ts";
 import { sharedBrokerUrl } from "../amqp/broker.ts";
 
 export interface Stage {
@@ -42,7 +41,8 @@ export async function setStage(style: Style, { smtpUrl = "", amqpUrl = sharedBro
 	const namespace = `${style}-${crypto.randomUUID()}`;
 	const seedFile = join(data, "seed.json");
 	await writeFile(seedFile, JSON.stringify(seed));
-	const options = { amqpUrl, namespace, data, port: await freePort(), seed: seedFile, smtpUrl, logLevel: "warn" };
+	const [port] = (await freePorts(1)) as [number];
+	const options = { amqpUrl, namespace, data, port, seed: seedFile, smtpUrl, logLevel: "warn" };
 	let log = "";
 	const fleet = createFleet(style, options, (text) => {
 		log += text;
@@ -79,12 +79,4 @@ export async function until<T>(
 		if (performance.now() > end) throw new Error(`still ${JSON.stringify(value)} after ${withinMs} ms`);
 		await new Promise((resolve) => setTimeout(resolve, 10));
 	}
-}
-
-async function freePort(): Promise<number> {
-	const server = createServer();
-	await once(server.listen(0, "127.0.0.1"), "listening");
-	const { port } = server.address() as { port: number };
-	await new Promise((resolve) => server.close(resolve));
-	return port;
 }

@@ -5,13 +5,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleepMs } from "node:timers/promises";
 import { describe, expect, onTestFinished, test } from "vitest";
+import { freePorts } from "../../src/bench/free-ports.ts";
 import { brokerInstalled, sharedBrokerUrl } from "../amqp/broker.ts";
 import { overBroker } from "./broker-lab.ts";
 import { report } from "./conditions.ts";
 import { startLab, startRelay } from "./lab.ts";
 import { startLoad, tally } from "./load.ts";
 import { signal } from "./processes.ts";
-import { freePorts, mainModule, type Relay, runtimeCommand } from "./relay.ts";
+import { mainModule, type Relay, runtimeCommand } from "./relay.ts";
 import { until, within } from "./until.ts";
 
 const ratePerS = 200;

@@ -1,15 +1,14 @@
 // A whole relay as a user starts it: the one command, in a folder of its own, on free ports.
 import { type ChildProcess, spawn } from "node:child_process";
-import { randomInt } from "node:crypto";
 import { once } from "node:events";
 import { createWriteStream, mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { createClient } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-node";
 import { request } from "undici";
+import { freePorts } from "../../src/bench/free-ports.ts";
 import { StatsService } from "../../src/gen/payrelay/v1/stats_service_pb.ts";
 import { childrenOf, isAlive, signal } from "./processes.ts";
 import { until, within } from "./until.ts";
@@ -177,32 +176,6 @@ function belongs(pid: number, dataDir: string): boolean {
 		// It has ended.
 		return false;
 	}
-}
-
-/** Below the range from which the system gives ports to whoever asks for any: nobody takes one by chance. */
-const portMin = 12_000;
-const portMax = 30_000;
-
-/** Ports that are free, all different. */
-export async function freePorts(count: number): Promise<number[]> {
-	const ports = new Set<number>();
-	while (ports.size < count) {
-		const port = randomInt(portMin, portMax);
-		if (await isFree(port)) ports.add(port);
-	}
-	return [...ports];
-}
-
-async function isFree(port: number): Promise<boolean> {
-	const server = createServer().listen(port, "127.0.0.1");
-	try {
-		await once(server, "listening");
-	} catch {
-		// Somebody listens there.
-		return false;
-	}
-	await once(server.close(), "close");
-	return true;
 }
 
 function tail(text: string): string {

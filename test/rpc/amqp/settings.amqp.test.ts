@@ -2,13 +2,13 @@
 // hosts that is there, and with small frames.
 import { execFile } from "node:child_process";
 import { chmod, mkdtemp, rm, writeFile } from "node:fs/promises";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { Code } from "@connectrpc/connect";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { type AmqpOptions, readAmqpSettings } from "../../../src/amqp/settings.ts";
+import { freePorts } from "../../../src/bench/free-ports.ts";
 import { type Broker, brokerInstalled, startBroker } from "../../amqp/broker.ts";
 import { failure } from "../carrier-contract.ts";
 import { createCarrierLab } from "../carrier-service.ts";
@@ -76,7 +76,7 @@ beforeAll(async () => {
 	await Promise.all([authority("ca"), authority("other-ca")]);
 	await certificate("server", "ca");
 	await certificate("client", "ca");
-	tlsPort = await freePort();
+	[tlsPort] = (await freePorts(1)) as [number];
 	broker = await startBroker({
 		config: [
 			`listeners.ssl.default = 127.0.0.1:${tlsPort}`,
@@ -180,11 +180,3 @@ describe.skipIf(!brokerInstalled)("a broker is reached", () => {
 		expect(small.faults).toEqual([]);
 	});
 });
-
-async function freePort(): Promise<number> {
-	const server = createServer();
-	await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-	const { port } = server.address() as { port: number };
-	await new Promise((resolve) => server.close(resolve));
-	return port;
-}
