@@ -1,6 +1,6 @@
 // Leases: who works on which payment, until when. In memory; a restart ends them, but for those that are taken up again.
 import { ChurnMap } from "../../churn.ts";
-import type { Lane } from "./store.ts";
+import type { Lane, LeaseKey } from "./store.ts";
 
 export interface Lease {
 	readonly token: number;
@@ -28,6 +28,10 @@ export interface Leases {
 	grant(session: string, row: { id: string; seq: number }, lane: Lane, expiresAtMs: number): Lease;
 	/** Takes up a lease under the token that it had before a restart. */
 	restore(lease: Lease): void;
+	/** Prolongs a lease of the session's, or one that waits for its consumer: the token says who that is. Else false. */
+	renew(session: string, token: number, expiresAtMs: number): boolean;
+	/** As `renew`; one that waits for its consumer is the session's from then on. */
+	reclaim(session: string, key: LeaseKey, expiresAtMs: number): boolean;
 	ofToken(token: number): Lease | undefined;
 	ofId(id: string): Lease | undefined;
 	end(lease: Lease): void;
@@ -57,6 +61,10 @@ export function createLeases(boot: number): Leases {
 		count(lease, 1);
 		return lease;
 	};
+	const heldBy = (session: string, token: number) => {
+		const lease = byToken.get(token);
+		return lease?.session === session || lease?.session === "" ? lease : undefined;
+	};
 	return {
 		get size() {
 			return byToken.size;
@@ -71,6 +79,18 @@ export function createLeases(boot: number): Leases {
 			return add({ token, id: row.id, seq: row.seq, lane, session, expiresAtMs });
 		},
 		restore: add,
+		renew(session, token, expiresAtMs) {
+			const lease = heldBy(session, token);
+			if (lease) lease.expiresAtMs = expiresAtMs;
+			return lease !== undefined;
+		},
+		reclaim(session, { id, token }, expiresAtMs) {
+			const lease = heldBy(session, token);
+			if (lease?.id !== id) return false;
+			lease.session = session;
+			lease.expiresAtMs = expiresAtMs;
+			return true;
+		},
 		ofToken: (token) => byToken.get(token),
 		ofId: (id) => byId.get(id),
 		end(lease) {
