@@ -2,7 +2,8 @@
 import { type ChannelModel, type ConfirmChannel, type ConsumeMessage, IllegalOperationError } from "amqplib";
 import type { Clock } from "../clock.ts";
 import type { AmqpCounters } from "./counters.ts";
-import { type Delivery, type Publication, PublishError, type PublishFailure, propertiesBytes } from "./message.ts";
+import type { Delivery } from "./message.ts";
+import { createPublisher, type Publisher, type PublisherBounds, publisherBounds } from "./publisher.ts";
 import { within } from "./within.ts";
 
 export interface ChannelOptions {
@@ -18,24 +19,12 @@ export interface ChannelOptions {
 	readonly bounds?: Partial<ChannelBounds>;
 }
 
-export interface ChannelBounds {
-	/** Publications under way at the broker, and the bytes of their bodies. */
-	readonly unconfirmedMax: number;
-	readonly unconfirmedMaxBytes: number;
-	/** Publications that wait for a channel, or for one of those to be confirmed, and the bytes of their bodies. */
-	readonly waitingMax: number;
-	readonly waitingMaxBytes: number;
+export interface ChannelBounds extends PublisherBounds {
 	/** How long closing waits for confirms, ms: they never come while the broker takes no messages. */
 	readonly closeMs: number;
 }
 
-export const channelBounds: ChannelBounds = {
-	unconfirmedMax: 1024,
-	unconfirmedMaxBytes: 16 * 1024 * 1024,
-	waitingMax: 8192,
-	waitingMaxBytes: 64 * 1024 * 1024,
-	closeMs: 1_000,
-};
+export const channelBounds: ChannelBounds = { ...publisherBounds, closeMs: 1_000 };
 
 export type OnDelivery = (delivery: Delivery) => void;
 
@@ -54,33 +43,17 @@ export interface ChannelSession {
 	reopen(cause: Error): void;
 }
 
-export interface AmqpChannel {
-	/** Resolves once a queue has it for sure; rejects with a PublishError, or with the signal's reason while it waits to be sent. */
-	publish(publication: Publication, signal?: AbortSignal): Promise<void>;
+export interface AmqpChannel extends Pick<Publisher, "publish" | "ready" | "room"> {
 	/** The session that is open now. */
 	readonly session: ChannelSession | undefined;
-	/** Resolves when a session is open. */
-	ready(signal?: AbortSignal): Promise<void>;
-	/** Resolves when all that waits to be published now has been sent; `undefined` when nothing waits. For whoever can wait. */
-	room(signal?: AbortSignal): Promise<void> | undefined;
 	/** Waits for the confirms that are still to come, then closes. */
 	close(): Promise<void>;
 }
 
 /** What the connection does with a channel. */
-export interface KeptChannel extends AmqpChannel {
+export interface KeptChannel extends AmqpChannel, Pick<Publisher, "setBlocked"> {
 	open(model: ChannelModel): Promise<void>;
-	setBlocked(blocked: boolean): void;
 }
-
-interface Waiting {
-	readonly bytes: number;
-	readonly send: () => void;
-	readonly fail: (error: unknown) => void;
-}
-
-/** A frame's own bytes, and those of a header frame before its properties. */
-const headerFrameBytes = 8 + 14;
 
 export interface ChannelPorts {
 	readonly counters: AmqpCounters;
@@ -91,18 +64,11 @@ export interface ChannelPorts {
 
 export function keepChannel(options: ChannelOptions, { counters, clock, reopen }: ChannelPorts): KeptChannel {
 	const bounds = { ...channelBounds, ...options.bounds };
-	const waiting = new Set<Waiting>();
-	const returned = new Map<string, string>();
+	const publisher = createPublisher(bounds, counters);
 	let session: ChannelSession | undefined;
 	/** The connection that the present channel belongs to, from before it is open. */
 	let openOn: ChannelModel | undefined;
-	let frameMaxBytes = Number.POSITIVE_INFINITY;
-	let unconfirmed = 0;
-	let unconfirmedBytes = 0;
-	let waitingBytes = 0;
-	let blocked = false;
 	let closed = false;
-	let quiet = () => {};
 
 	const open = async (model: ChannelModel): Promise<void> => {
 		if (closed || openOn === model) return;
@@ -127,10 +93,6 @@ export function keepChannel(options: ChannelOptions, { counters, clock, reopen }
 		channel.on("error", (error: Error) => {
 			cause ??= error;
 		});
-		channel.on("return", ({ properties, fields }) => {
-			const { replyCode, replyText } = fields as unknown as { replyCode: number; replyText: string };
-			returned.set(properties.messageId, `${replyCode} ${replyText}`);
-		});
 		const lost = new Promise<never>((_, reject) => {
 			channel.on("close", () => {
 				cause ??= new Error("the channel to the broker has closed");
@@ -142,15 +104,14 @@ export function keepChannel(options: ChannelOptions, { counters, clock, reopen }
 			if (session !== opened) return;
 			session = undefined;
 			openOn = undefined;
-			returned.clear();
+			publisher.detach();
 			options.onLost?.(error);
 			if (!closed) reopen();
 		});
 		await Promise.race([setUp(channel, opened), lost]);
 		if (closed) return opened.reopen(new Error("closed"));
 		session = opened;
-		frameMaxBytes = frameMaxOf(model);
-		pump();
+		publisher.attach(channel, frameMaxOf(model));
 	}
 
 	async function setUp(channel: ConfirmChannel, opened: ChannelSession): Promise<void> {
@@ -163,155 +124,20 @@ export function keepChannel(options: ChannelOptions, { counters, clock, reopen }
 		}
 	}
 
-	function full(): boolean {
-		return (
-			session === undefined ||
-			blocked ||
-			unconfirmed >= bounds.unconfirmedMax ||
-			unconfirmedBytes >= bounds.unconfirmedMaxBytes
-		);
-	}
-
-	function pump(): void {
-		for (const entry of waiting) {
-			if (full()) return;
-			leave(entry);
-			entry.send();
-		}
-	}
-
-	function leave(entry: Waiting): void {
-		if (waiting.delete(entry)) waitingBytes -= entry.bytes;
-	}
-
-	/** Runs `send` in its turn. */
-	function wait(
-		bytes: number,
-		signal: AbortSignal | undefined,
-		send: () => void,
-		reject: (error: unknown) => void,
-	): void {
-		if (signal?.aborted) {
-			reject(signal.reason);
-			return;
-		}
-		const give = () => {
-			leave(entry);
-			reject(signal?.reason);
-		};
-		const entry: Waiting = {
-			bytes,
-			send() {
-				signal?.removeEventListener("abort", give);
-				send();
-			},
-			fail(error) {
-				signal?.removeEventListener("abort", give);
-				reject(error);
-			},
-		};
-		signal?.addEventListener("abort", give, { once: true });
-		waiting.add(entry);
-		waitingBytes += bytes;
-	}
-
-	function turn(signal: AbortSignal | undefined): Promise<void> {
-		return new Promise((resolve, reject) => {
-			if (closed) reject(closedError());
-			else wait(0, signal, resolve, reject);
-		});
-	}
-
-	function confirmed(
-		{ messageId, body }: Publication,
-		error: Error | null,
-		done: () => void,
-		failed: (error: unknown) => void,
-	): void {
-		unconfirmed--;
-		unconfirmedBytes -= body.byteLength;
-		const why = returned.get(messageId);
-		if (why !== undefined) returned.delete(messageId);
-		if (error === null && why === undefined) {
-			counters.confirmed++;
-			done();
-		} else failed(failure(error, why));
-		if (waiting.size > 0) pump();
-		if (unconfirmed === 0) quiet();
-	}
-
-	function failure(error: Error | null, returned: string | undefined): PublishError {
-		if (returned !== undefined) {
-			counters.unroutable++;
-			return new PublishError("unroutable", `no queue took the message: ${returned}`);
-		}
-		const nacked = error?.message === "message nacked";
-		if (nacked) counters.refused++;
-		else counters.unconfirmed++;
-		const [kind, text]: [PublishFailure, string] = nacked
-			? ["refused", "the queue refused the message"]
-			: ["lost", "the broker was lost before it confirmed the message"];
-		return new PublishError(kind, text, { cause: error });
-	}
-
-	function send(publication: Publication, done: () => void, failed: (error: unknown) => void): void {
-		const { exchange, routingKey, body, messageId, properties } = publication;
-		const headerBytes = headerFrameBytes + propertiesBytes(properties) + messageId.length;
-		// The broker would close the connection, and all that goes over it would suffer.
-		if (headerBytes > frameMaxBytes) {
-			failed(new PublishError("unwritable", `${headerBytes} bytes of properties do not fit a frame`));
-			return;
-		}
-		try {
-			session!.channel.publish(
-				exchange,
-				routingKey,
-				Buffer.from(body.buffer, body.byteOffset, body.byteLength),
-				{ ...properties, messageId, mandatory: true },
-				(error: Error | null) => confirmed(publication, error, done, failed),
-			);
-			unconfirmed++;
-			unconfirmedBytes += body.byteLength;
-			counters.published++;
-		} catch (error) {
-			// Properties that cannot be encoded: nothing of it was sent.
-			failed(new PublishError("unwritable", (error as Error).message, { cause: error }));
-		}
-	}
-
 	return {
 		open,
 		get session() {
 			return session;
 		},
-		setBlocked(value) {
-			blocked = value;
-			pump();
-		},
-		publish(publication, signal) {
-			return new Promise((resolve, reject) => {
-				if (closed) return reject(closedError());
-				if (signal?.aborted) return reject(signal.reason);
-				const bytes = publication.body.byteLength;
-				if (waiting.size === 0 && !full()) return send(publication, resolve, reject);
-				if (waiting.size >= bounds.waitingMax || waitingBytes + bytes > bounds.waitingMaxBytes)
-					return reject(new PublishError("crowded", `${waiting.size} messages wait to be published`));
-				wait(bytes, signal, () => send(publication, resolve, reject), reject);
-			});
-		},
-		ready: (signal) => (session === undefined ? turn(signal) : Promise.resolve()),
-		room: (signal) => (waiting.size === 0 && !full() ? undefined : turn(signal)),
+		setBlocked: publisher.setBlocked,
+		publish: publisher.publish,
+		ready: publisher.ready,
+		room: publisher.room,
 		async close() {
 			if (closed) return;
 			closed = true;
-			for (const entry of waiting) entry.fail(closedError());
-			waiting.clear();
-			waitingBytes = 0;
 			const end = async () => {
-				if (unconfirmed > 0 && session !== undefined)
-					await new Promise<void>((resolve) => {
-						quiet = resolve;
-					});
+				await publisher.close();
 				await session?.channel.close();
 			};
 			await within(bounds.closeMs, clock, end()).catch(() => {
@@ -319,10 +145,6 @@ export function keepChannel(options: ChannelOptions, { counters, clock, reopen }
 			});
 		},
 	};
-}
-
-function closedError(): PublishError {
-	return new PublishError("crowded", "the channel to the broker is closed");
 }
 
 /** What was agreed with the broker; the library's types do not tell of it. */
