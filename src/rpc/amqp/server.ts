@@ -3,30 +3,21 @@
 // A unary request is acknowledged once its answer is confirmed; a stream once its caller has been told who serves it. A
 // request that is not acknowledged comes again, here or at another receiver; one that came back too often is a dead letter.
 import { Code, ConnectError } from "@connectrpc/connect";
-import type { UniversalHandler } from "@connectrpc/connect/protocol";
-import { codeToHttpStatus, errorToJsonBytes } from "@connectrpc/connect/protocol-connect";
 import type { ConfirmChannel } from "amqplib";
 import type { AmqpConnection } from "../../amqp/connection.ts";
-import { type Delivery, PublishError } from "../../amqp/message.ts";
+import type { Delivery } from "../../amqp/message.ts";
 import { within } from "../../amqp/within.ts";
 import { createHandlers, type RpcServer, type ServeOptions } from "../carrier.ts";
-import { type Answer, createAnswers } from "./answers.ts";
 import { type AmqpRpcBounds, amqpRpcBounds } from "./bounds.ts";
 import { type AmqpRpcCounters, createAmqpRpcCounters } from "./counters.ts";
-import {
-	headersFit,
-	type ReceivedFrame,
-	type Request,
-	readRequest,
-	readReturnAddress,
-	UnreadableMessage,
-} from "./frame.ts";
+import { type ReceivedFrame, type Request, readRequest, UnreadableMessage } from "./frame.ts";
 import { openMailbox } from "./mailbox.ts";
 import { deadLetterQueue, isMailbox, requestQueue } from "./names.ts";
 import { type BatchRule, createPipeline } from "./pipeline.ts";
 import { openQueueDepths } from "./queue-depths.ts";
+import { createResponder } from "./responder.ts";
 import { serveStream } from "./serve-stream.ts";
-import { answerUnary, isUndecodable } from "./serve-unary.ts";
+import { createServeUnary, type Job } from "./serve-unary.ts";
 import { declareDeadLetters, declareRequests } from "./topology.ts";
 
 export interface AmqpServeOptions extends Omit<ServeOptions, "addresses"> {
@@ -53,26 +44,19 @@ export interface AmqpRpcServer extends RpcServer {
 
 const defaultConcurrency = 256;
 
-interface Job {
-	readonly delivery: Delivery;
-	readonly request: Request;
-	readonly handler: UniversalHandler;
-}
-
 export async function serveAmqp(options: AmqpServeOptions): Promise<AmqpRpcServer> {
 	const { connection, namespace, clock, onFault, concurrency = defaultConcurrency, batches = {} } = options;
 	const bounds = { ...amqpRpcBounds, ...options.bounds };
 	const counters = createAmqpRpcCounters();
 	const handlers = new Map(createHandlers(options).map((handler) => [handler.requestPath, handler]));
 	const services = [...new Set([...handlers.values()].map(({ service }) => service.typeName))];
-	const answers = createAnswers(bounds);
 	/** What runs, by its caller's mailbox and its name there: told when the caller ends it. */
 	const running = new Map<string, (frame: ReceivedFrame | undefined) => void>();
 	let consumers: string[] = [];
 	let streams = 0;
 	let closing = false;
-	/** No more time: what still runs is to end. */
-	let cut = false;
+	/** Aborted where there is no more time: what still runs is to end. */
+	const cut = new AbortController();
 
 	const mailbox = openMailbox({
 		connection,
@@ -85,8 +69,20 @@ export async function serveAmqp(options: AmqpServeOptions): Promise<AmqpRpcServe
 			tell?.(frame);
 			return tell !== undefined;
 		},
-		onLost() {
-			for (const tell of [...running.values()]) tell(undefined);
+		onLost: tellAll,
+	});
+	const responder = createResponder({ namespace, mailbox, bounds, counters, onFault });
+	const unary = createServeUnary({
+		mailbox,
+		responder,
+		clock,
+		bounds,
+		counters,
+		cut: cut.signal,
+		register(request, tell) {
+			const name = key(request.replyTo, request.call);
+			running.set(name, tell);
+			return () => running.delete(name);
 		},
 	});
 	const requests = connection.channel({
@@ -109,6 +105,10 @@ export async function serveAmqp(options: AmqpServeOptions): Promise<AmqpRpcServe
 		after: clock.after,
 	});
 
+	function tellAll(): void {
+		for (const tell of [...running.values()]) tell(undefined);
+	}
+
 	function receive(delivery: Delivery): void {
 		const { properties, content, fields } = delivery.message;
 		counters.requests++;
@@ -120,7 +120,7 @@ export async function serveAmqp(options: AmqpServeOptions): Promise<AmqpRpcServe
 				throw new UnreadableMessage("reply_to is no mailbox of this deployment");
 		} catch (error) {
 			if (!(error instanceof UnreadableMessage)) throw error;
-			setAside(delivery, error.message);
+			responder.setAside(delivery, error.message);
 			return;
 		}
 		if (request.deadlineMs !== undefined) {
@@ -134,98 +134,11 @@ export async function serveAmqp(options: AmqpServeOptions): Promise<AmqpRpcServe
 		}
 		const handler = handlers.get(request.path);
 		if (handler === undefined)
-			refuse(delivery, request, new ConnectError(`${request.path} is not served`, Code.Unimplemented));
+			responder.refuse(delivery, request, new ConnectError(`${request.path} is not served`, Code.Unimplemented));
 		else if (!handler.supportedContentType(request.header.get("content-type")))
-			setAside(delivery, `${request.path} is not served with this content type`);
+			responder.setAside(delivery, `${request.path} is not served with this content type`);
 		else if (handler.method.methodKind === "unary") pipeline.push({ delivery, request, handler });
 		else stream({ delivery, request, handler }).catch((error: unknown) => onFault(error, "serving a stream failed"));
-	}
-
-	/** Nobody will ever be able to read it: to the dead letters, and an answer to whoever can be answered. */
-	function setAside(delivery: Delivery, why: string): void {
-		counters.unreadable++;
-		const address = readReturnAddress(delivery.message.properties);
-		if (address === undefined || !isMailbox(namespace, address.replyTo)) {
-			delivery.reject(false);
-			return;
-		}
-		const error = new ConnectError(`unreadable request: ${why}`, Code.InvalidArgument);
-		settle(answer(address, errorAnswer(error)), () => delivery.reject(false));
-	}
-
-	function refuse(delivery: Delivery, request: Request, error: ConnectError): void {
-		counters.refused++;
-		settle(answer(request, errorAnswer(error)), (done) => (done ? delivery.ack() : delivery.reject(true)));
-	}
-
-	function settle(answered: Promise<boolean>, then: (done: boolean) => void): void {
-		answered.then(then).catch((error: unknown) => onFault(error, "answering a request over the broker failed"));
-	}
-
-	/** False: the broker was lost before it was sure to have the answer. */
-	async function answer({ call, replyTo }: Pick<Request, "call" | "replyTo">, answer: Answer): Promise<boolean> {
-		const fits = headersFit(answer.header, bounds) && headersFit(answer.trailer, bounds);
-		try {
-			await mailbox.ready();
-			// Where it is behind, requests are taken more slowly: an answer that is given up is a request that is served again.
-			await mailbox.room();
-			await mailbox.post(replyTo, { kind: "answer", call, ...(fits ? answer : tooManyHeaders()) });
-			return true;
-		} catch (error) {
-			if (!(error instanceof PublishError)) throw error;
-			if (error.failure === "unwritable") {
-				await mailbox.post(replyTo, { kind: "answer", call, ...tooManyHeaders() });
-				return true;
-			}
-			if (error.failure !== "unroutable") return false;
-			counters.callerGone++;
-			return true;
-		}
-	}
-
-	async function unary({ delivery, request, handler }: Job): Promise<void> {
-		const name = key(request.replyTo, request.call);
-		const effect = JSON.stringify([request.caller, request.requestId, request.path]);
-		let answered = answers.recall(effect);
-		const repeated = answered !== undefined;
-		if (answered) counters.repeated++;
-		else {
-			const ended = new AbortController();
-			running.set(name, (frame) => {
-				if (frame?.kind === "cancel") ended.abort(new ConnectError("the caller ended the call", Code.Canceled));
-				// Where the broker is lost it goes on: its request will come again, and find the answer.
-				else if (frame === undefined && cut) ended.abort(new ConnectError("the server is closing", Code.Unavailable));
-			});
-			answered = answerUnary(handler, request, ended.signal);
-			answers.remember(effect, answered);
-			const cancelAccept = clock.after(bounds.acceptAfterMs, () => {
-				mailbox.post(request.replyTo, { kind: "accept", call: request.call }).catch((error: unknown) => {
-					if (!(error instanceof PublishError) || error.failure !== "unroutable") return;
-					counters.callerGone++;
-					ended.abort(new ConnectError("the caller has gone", Code.Canceled));
-				});
-			});
-			const over = () => {
-				cancelAccept();
-				running.delete(name);
-			};
-			answered.then(over, over);
-		}
-		let result: Answer;
-		try {
-			result = await answered;
-		} catch (error) {
-			// Nobody knows what it has done: it is given out again, and so often as to be a dead letter at last.
-			delivery.reject(true);
-			throw error;
-		}
-		if (result.status !== 200 && isUndecodable(handler, request))
-			setAside(delivery, "its body is no message of its method");
-		else {
-			if (!repeated) counters.served++;
-			if (await answer(request, result)) delivery.ack();
-			else delivery.reject(true);
-		}
 	}
 
 	async function stream({ delivery, request, handler }: Job): Promise<void> {
@@ -237,7 +150,8 @@ export async function serveAmqp(options: AmqpServeOptions): Promise<AmqpRpcServe
 		}
 		if (closing || streams >= bounds.streamsMax) {
 			const why = closing ? "the server is closing" : `${bounds.streamsMax} streams are open`;
-			return refuse(delivery, request, new ConnectError(why, closing ? Code.Unavailable : Code.ResourceExhausted));
+			const code = closing ? Code.Unavailable : Code.ResourceExhausted;
+			return responder.refuse(delivery, request, new ConnectError(why, code));
 		}
 		counters.served++;
 		streams++;
@@ -298,8 +212,8 @@ export async function serveAmqp(options: AmqpServeOptions): Promise<AmqpRpcServe
 			await within(graceMs, clock, drained());
 			graceOver.abort();
 			closing = true;
-			cut = true;
-			for (const tell of [...running.values()]) tell(undefined);
+			cut.abort();
+			tellAll();
 			await Promise.all([requests.close(), mailbox.close(), depths.close()]);
 		},
 	};
@@ -310,17 +224,4 @@ const drainLookMs = 10;
 
 function key(mailbox: string | undefined, call: string): string {
 	return `${mailbox} ${call}`;
-}
-
-function tooManyHeaders(): Answer {
-	return errorAnswer(new ConnectError("the headers of the answer are too large", Code.ResourceExhausted));
-}
-
-function errorAnswer(error: ConnectError): Answer {
-	return {
-		status: codeToHttpStatus(error.code),
-		header: new Headers({ "content-type": "application/json" }),
-		trailer: new Headers(),
-		body: errorToJsonBytes(error, undefined),
-	};
 }
