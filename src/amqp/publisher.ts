@@ -1,5 +1,5 @@
 // Publishes with confirms on whatever channel is open; what cannot be sent yet waits for its turn, within bounds.
-import type { ConfirmChannel } from "amqplib";
+import { type ConfirmChannel, IllegalOperationError } from "amqplib";
 import type { AmqpCounters } from "./counters.ts";
 import { type Publication, PublishError, type PublishFailure, propertiesBytes } from "./message.ts";
 
@@ -38,7 +38,8 @@ export interface Publisher {
 
 interface Waiting {
 	readonly bytes: number;
-	readonly send: () => void;
+	/** False where the channel has closed: it goes on waiting. */
+	readonly send: () => boolean;
 	readonly fail: (error: unknown) => void;
 }
 
@@ -68,9 +69,8 @@ export function createPublisher(bounds: PublisherBounds, counters: AmqpCounters)
 
 	function pump(): void {
 		for (const entry of waiting) {
-			if (full()) return;
+			if (full() || !entry.send()) return;
 			leave(entry);
-			entry.send();
 		}
 	}
 
@@ -82,7 +82,7 @@ export function createPublisher(bounds: PublisherBounds, counters: AmqpCounters)
 	function wait(
 		bytes: number,
 		signal: AbortSignal | undefined,
-		send: () => void,
+		send: () => boolean,
 		reject: (error: unknown) => void,
 	): void {
 		if (signal?.aborted) {
@@ -96,8 +96,9 @@ export function createPublisher(bounds: PublisherBounds, counters: AmqpCounters)
 		const entry: Waiting = {
 			bytes,
 			send() {
-				signal?.removeEventListener("abort", give);
-				send();
+				const sent = send();
+				if (sent) signal?.removeEventListener("abort", give);
+				return sent;
 			},
 			fail(error) {
 				signal?.removeEventListener("abort", give);
@@ -111,8 +112,12 @@ export function createPublisher(bounds: PublisherBounds, counters: AmqpCounters)
 
 	function turn(signal: AbortSignal | undefined): Promise<void> {
 		return new Promise((resolve, reject) => {
+			const come = () => {
+				resolve();
+				return true;
+			};
 			if (closed) reject(closedError());
-			else wait(0, signal, resolve, reject);
+			else wait(0, signal, come, reject);
 		});
 	}
 
@@ -148,13 +153,14 @@ export function createPublisher(bounds: PublisherBounds, counters: AmqpCounters)
 		return new PublishError(kind, text, { cause: error });
 	}
 
-	function send(publication: Publication, done: () => void, failed: (error: unknown) => void): void {
+	/** False where the channel has closed: nothing of it was sent. What cannot be sent on any channel has failed. */
+	function send(publication: Publication, done: () => void, failed: (error: unknown) => void): boolean {
 		const { exchange, routingKey, body, messageId, properties } = publication;
 		const headerBytes = headerFrameBytes + propertiesBytes(properties) + messageId.length;
 		// The broker would close the connection, and all that goes over it would suffer.
 		if (headerBytes > frameMaxBytes) {
 			failed(new PublishError("unwritable", `${headerBytes} bytes of properties do not fit a frame`));
-			return;
+			return true;
 		}
 		try {
 			channel!.publish(
@@ -168,9 +174,14 @@ export function createPublisher(bounds: PublisherBounds, counters: AmqpCounters)
 			unconfirmedBytes += body.byteLength;
 			counters.published++;
 		} catch (error) {
-			// Properties that cannot be encoded: nothing of it was sent.
+			if (error instanceof IllegalOperationError) {
+				// It is closing, and has not said so yet: what was sent on it may still be returned and confirmed.
+				channel = undefined;
+				return false;
+			}
 			failed(new PublishError("unwritable", (error as Error).message, { cause: error }));
 		}
+		return true;
 	}
 
 	return {
@@ -179,7 +190,7 @@ export function createPublisher(bounds: PublisherBounds, counters: AmqpCounters)
 				if (closed) return reject(closedError());
 				if (signal?.aborted) return reject(signal.reason);
 				const bytes = publication.body.byteLength;
-				if (waiting.size === 0 && !full()) return send(publication, resolve, reject);
+				if (waiting.size === 0 && !full() && send(publication, resolve, reject)) return;
 				if (waiting.size >= bounds.waitingMax || waitingBytes + bytes > bounds.waitingMaxBytes)
 					return reject(new PublishError("crowded", `${waiting.size} messages wait to be published`));
 				wait(bytes, signal, () => send(publication, resolve, reject), reject);

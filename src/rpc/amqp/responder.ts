@@ -32,17 +32,22 @@ export function createResponder({ namespace, mailbox, bounds, counters, onFault 
 			await mailbox.ready();
 			// Where it is behind, requests are taken more slowly: an answer that is given up is a request that is served again.
 			await mailbox.room();
-			await mailbox.post(replyTo, { kind: "answer", call, ...(fits ? answer : tooManyHeaders()) });
+			await post(replyTo, call, fits ? answer : tooManyHeaders());
 			return true;
 		} catch (error) {
 			if (!(error instanceof PublishError)) throw error;
-			if (error.failure === "unwritable") {
-				await mailbox.post(replyTo, { kind: "answer", call, ...tooManyHeaders() });
-				return true;
-			}
 			if (error.failure !== "unroutable") return false;
 			counters.callerGone++;
 			return true;
+		}
+	}
+
+	async function post(replyTo: string, call: string, answer: Answer): Promise<void> {
+		try {
+			await mailbox.post(replyTo, { kind: "answer", call, ...answer });
+		} catch (error) {
+			if (!(error instanceof PublishError) || error.failure !== "unwritable") throw error;
+			await mailbox.post(replyTo, { kind: "answer", call, ...tooManyHeaders() });
 		}
 	}
 
