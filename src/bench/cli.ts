@@ -6,22 +6,19 @@ import {
 	addGivenRelay,
 	addLoadOptions,
 	addTargetOptions,
-	type BesideOption,
 	countList,
 	type LoadCliOptions,
-	loadDefaults,
 	notNegative,
 	positive,
 	rateList,
 	type TargetCliOptions,
 	whole,
 } from "./cli-options.ts";
+import { exitBroken, exitTrouble, statusOf } from "./exit-status.ts";
 import type { Terminal } from "./live.ts";
+import { type Given, runInTurn, runScenario } from "./on-targets.ts";
 import { drainDefaultMs } from "./regret/case.ts";
-import { verdict } from "./report.ts";
-import { makeFolder, type ScenarioResult, writeResults } from "./results.ts";
-import { compare, type Rival } from "./rivals.ts";
-import type { Bench, Scenario } from "./scenario.ts";
+import type { Scenario } from "./scenario.ts";
 import { type AgedOptions, aged } from "./scenarios/aged.ts";
 import { budget } from "./scenarios/budget.ts";
 import { drain } from "./scenarios/drain.ts";
@@ -32,16 +29,11 @@ import { regret } from "./scenarios/regret.ts";
 import { steady } from "./scenarios/steady.ts";
 import { summary } from "./scenarios/summary.ts";
 import { timetable } from "./scenarios/timetable.ts";
-import { openTarget, type Target, type TargetOptions } from "./target.ts";
 
 /** Of the options of a load, those that each kind of scenario reads. */
 const backlog = ["seed", "connections", "timeout", "drainSeconds"] as const;
 const openLoop = [...backlog, "spacing"] as const;
 const audits = ["auditEvery", "auditGrace"] as const;
-
-export const exitBroken = 1;
-/** The bench itself could not do its work. */
-export const exitTrouble = 2;
 
 /** Runs what the arguments ask for, and resolves to the exit status: 0 only where every promise was kept. */
 export async function bench(args: readonly string[], out: Terminal, signal: AbortSignal): Promise<number> {
@@ -198,7 +190,7 @@ export async function bench(args: readonly string[], out: Terminal, signal: Abor
 					timeoutMs: given.timeout,
 					drainS: given.drainSeconds,
 				};
-				status = await report("aged", settingOf(given), out, (folder) =>
+				status = await statusOf("aged", given, out, (folder) =>
 					aged(options, { ...given, logPath: join(folder, "relay.log") }, out, signal),
 				);
 			},
@@ -227,7 +219,7 @@ export async function bench(args: readonly string[], out: Terminal, signal: Abor
 				drainMs: drainSeconds * 1000,
 				...(patience !== undefined && { patienceMs: patience }),
 			};
-			status = await report("regret", given, out, () => regret(options, out, signal));
+			status = await statusOf("regret", given, out, () => regret(options, out, signal));
 		});
 
 	try {
@@ -238,106 +230,4 @@ export async function bench(args: readonly string[], out: Terminal, signal: Abor
 		return error.exitCode === 0 ? 0 : exitTrouble;
 	}
 	return status;
-}
-
-type Measure = (bench: Bench) => Promise<ScenarioResult>;
-type Given = TargetCliOptions & Partial<LoadCliOptions> & BesideOption;
-
-/** On each of the other servers first, and then on the relay. */
-async function runScenario(name: string, run: Measure, given: Given, out: Terminal, signal: AbortSignal) {
-	const runOn = (what: TargetOptions): Promise<ScenarioResult> =>
-		withTargets([what], signal, ([target]) => run({ ...benchOf(given, out, signal), target: target!, rivals: {} }));
-	return report(name, settingOf(given), out, async (folder) => {
-		const rivals: Record<string, ScenarioResult> = {};
-		for (const [rival, at] of Object.entries(given.beside)) {
-			out.write(`\n${rival}:\n`);
-			try {
-				rivals[rival] = await runOn(rivalOptions(given, at, join(folder, `${rival}.log`)));
-			} catch (error) {
-				signal.throwIfAborted();
-				out.write(`${rival} did not come through: ${(error as Error).message}\n`);
-			}
-		}
-		const compared = Object.keys(rivals).length > 0;
-		if (compared) out.write("\nthe relay:\n");
-		const result = await runOn({ ...given, logPath: join(folder, "relay.log") });
-		if (compared) out.write(`\n${compare(result, rivals).join("\n")}\n\n`);
-		return { ...result, rivals };
-	});
-}
-
-/** The relay and the other servers at once, for the scenario to take them in turn. */
-async function runInTurn(name: string, run: Measure, given: Given, out: Terminal, signal: AbortSignal) {
-	return report(name, settingOf(given), out, (folder) => {
-		const names = Object.keys(given.beside);
-		const others = names.map((rival) => rivalOptions(given, given.beside[rival]!, join(folder, `${rival}.log`)));
-		return withTargets([{ ...given, logPath: join(folder, "relay.log") }, ...others], signal, ([target, ...opened]) => {
-			const rivals = Object.fromEntries(names.map((rival, i) => [rival, opened[i]!]));
-			return run({ ...benchOf(given, out, signal), target: target!, rivals });
-		});
-	});
-}
-
-async function withTargets<T>(
-	all: readonly TargetOptions[],
-	signal: AbortSignal,
-	use: (targets: readonly Target[]) => Promise<T>,
-): Promise<T> {
-	const targets: Target[] = [];
-	try {
-		for (const one of all) targets.push(await openTarget(one, signal));
-		return await use(targets);
-	} finally {
-		for (const target of targets) await target.close();
-	}
-}
-
-/** Nothing that is the relay's goes to another server. */
-function rivalOptions(given: TargetCliOptions, rival: Rival, logPath: string): TargetOptions {
-	const none = {
-		limit: undefined,
-		pid: undefined,
-		adminKey: undefined,
-		defaultUrl: undefined,
-		fallbackUrl: undefined,
-	};
-	return { ...given, ...none, ...rival, purgeMayFail: true, logPath };
-}
-
-function benchOf(given: Given, out: Terminal, signal: AbortSignal): Omit<Bench, "target" | "rivals"> {
-	const load = { ...loadDefaults, ...given };
-	const options = {
-		...load,
-		timeoutMs: load.timeout,
-		drainS: load.drainSeconds,
-		auditGraceMs: load.auditGrace,
-		auditEveryS: load.auditEvery,
-	};
-	return { options, out, signal };
-}
-
-/** What the results tell of the settings: no secrets. */
-function settingOf<O extends TargetCliOptions>({ adminKey: _, token: __, ...setting }: O) {
-	return setting;
-}
-
-/** Keeps and tells a scenario's result; resolves to the exit status. */
-async function report(
-	name: string,
-	setting: { readonly out: string },
-	out: Terminal,
-	run: (folder: string) => Promise<ScenarioResult>,
-): Promise<number> {
-	const folder = await makeFolder(setting.out, name, new Date());
-	try {
-		const result = await run(folder);
-		await writeResults(folder, result, setting);
-		for (const { name, value, unit } of result.figures)
-			out.write(`${name}: ${value ?? "-"} ${unit}`.trimEnd().concat("\n"));
-		out.write(`${verdict(result.violations).join("\n")}\nresults in ${folder}\n`);
-		return result.violations.length === 0 ? 0 : exitBroken;
-	} catch (error) {
-		out.write(`bench: ${error instanceof Error ? error.message : String(error)}\n`);
-		return exitTrouble;
-	}
 }

@@ -3,7 +3,8 @@ import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { bench, exitBroken, exitTrouble } from "../../src/bench/cli.ts";
+import { bench } from "../../src/bench/cli.ts";
+import { exitBroken, exitTrouble } from "../../src/bench/exit-status.ts";
 import type { RunResult } from "../../src/bench/run.ts";
 import { type Lie, startStub } from "./stub-relay.ts";
 

@@ -3,7 +3,8 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { bench, exitBroken, exitTrouble } from "../../src/bench/cli.ts";
+import { bench } from "../../src/bench/cli.ts";
+import { exitBroken, exitTrouble } from "../../src/bench/exit-status.ts";
 import { startStub } from "./stub-relay.ts";
 
 let folder: string;
