@@ -1,4 +1,5 @@
 // From a scenario's run to the bench's exit status: its result is kept, told and judged.
+import { settingTable } from "../setting-table.ts";
 import type { TargetCliOptions } from "./cli-options.ts";
 import type { Terminal } from "./live.ts";
 import { verdict } from "./report.ts";
@@ -16,10 +17,10 @@ export async function statusOf(
 	run: (folder: string) => Promise<ScenarioResult>,
 ): Promise<number> {
 	const { adminKey: _, token: __, ...setting } = given;
-	const folder = await makeFolder(setting.out, name, new Date());
 	try {
+		const folder = await makeFolder(setting.out, name, new Date());
 		const result = await run(folder);
-		await writeResults(folder, result, setting);
+		await writeResults(folder, result, { ...setting, env: withoutSecrets(setting.env) });
 		for (const { name, value, unit } of result.figures)
 			out.write(`${name}: ${value ?? "-"} ${unit}`.trimEnd().concat("\n"));
 		out.write(`${verdict(result.violations).join("\n")}\nresults in ${folder}\n`);
@@ -28,4 +29,10 @@ export async function statusOf(
 		out.write(`bench: ${error instanceof Error ? error.message : String(error)}\n`);
 		return exitTrouble;
 	}
+}
+
+/** Settings of the relay, but for those that can hold a password or a token. */
+function withoutSecrets(env: TargetCliOptions["env"] = {}): TargetCliOptions["env"] {
+	const secret = [settingTable.amqpUrl.name, settingTable.processorToken.name];
+	return Object.fromEntries(Object.entries(env).filter(([name]) => !secret.includes(name)));
 }

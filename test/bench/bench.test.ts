@@ -1,5 +1,5 @@
 // The bench as a whole: a small load on a stub relay and two simulated processors, honest and lying.
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -50,6 +50,20 @@ describe.concurrent("driving a relay", () => {
 		expect(run.latency.count).toBe(60);
 		expect(run.score.net).toBe((Number(run.charged.default.cents) * 0.95).toFixed(2));
 		expect(await chart()).toMatch(/^<svg[\s\S]*<\/svg>\s*$/);
+	});
+
+	test("a setting is kept with the result, a secret is not", async () => {
+		const env = [
+			"--env",
+			"WORKERS=7",
+			"--env",
+			"AMQP_URL=amqp://relay:hunter2@127.0.0.1",
+			"--env",
+			"PROCESSOR_TOKEN=hunter3",
+		];
+		const { result } = await drive("none", "steady", ...short, ...env, "--admin-key", "hunter4");
+		expect(result.machine.setting.env).toEqual({ WORKERS: "7" });
+		expect(JSON.stringify(result)).not.toContain("hunter");
 	});
 
 	const lies: [Lie, string][] = [
@@ -111,5 +125,15 @@ describe.concurrent("driving a relay", () => {
 		const args = ["steady", "--url", "http://127.0.0.1:1", "--out", folder];
 		const stopped = AbortSignal.abort(new Error("stopped"));
 		expect(await bench(args, out, stopped)).toBe(exitTrouble);
+	});
+
+	test("nor is a folder for the results that cannot be made", async () => {
+		const file = join(folder, "file");
+		await writeFile(file, "");
+		const written: string[] = [];
+		const out = { write: (text: string) => void written.push(text) };
+		const args = ["regret", "--count", "1", "--out", join(file, "results")];
+		expect(await bench(args, out, new AbortController().signal)).toBe(exitTrouble);
+		expect(written.join("")).toContain("ENOTDIR");
 	});
 });
