@@ -175,7 +175,7 @@ export function createPublisher(bounds: PublisherBounds, counters: AmqpCounters)
 			counters.published++;
 		} catch (error) {
 			if (error instanceof IllegalOperationError) {
-				// It is closing, and has not said so yet: what was sent on it may still be returned and confirmed.
+				// It is closing, and has not said so yet: what it returned before decides what is told of that when it closes.
 				channel = undefined;
 				return false;
 			}

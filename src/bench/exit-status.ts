@@ -20,7 +20,7 @@ export async function statusOf(
 	try {
 		const folder = await makeFolder(setting.out, name, new Date());
 		const result = await run(folder);
-		await writeResults(folder, result, { ...setting, env: withoutSecrets(setting.env) });
+		await writeResults(folder, result, { ...setting, ...(setting.env && { env: withoutSecrets(setting.env) }) });
 		for (const { name, value, unit } of result.figures)
 			out.write(`${name}: ${value ?? "-"} ${unit}`.trimEnd().concat("\n"));
 		out.write(`${verdict(result.violations).join("\n")}\nresults in ${folder}\n`);
@@ -32,7 +32,7 @@ export async function statusOf(
 }
 
 /** Settings of the relay, but for those that can hold a password or a token. */
-function withoutSecrets(env: TargetCliOptions["env"] = {}): TargetCliOptions["env"] {
+function withoutSecrets(env: TargetCliOptions["env"]): TargetCliOptions["env"] {
 	const secret = [settingTable.amqpUrl.name, settingTable.processorToken.name];
 	return Object.fromEntries(Object.entries(env).filter(([name]) => !secret.includes(name)));
 }

@@ -12,8 +12,12 @@ const blockSize = 100;
 
 let block: Promise<Block> | undefined;
 
-/** Ports that are free, all different, and given to no other process that asks here. Rejects where there are none. */
+/**
+ * Up to 99 ports that are free, and given to no other process that asks here; none comes again before 98 others did.
+ * Rejects where there are none.
+ */
 export async function freePorts(count: number): Promise<number[]> {
+	if (count >= blockSize) throw new Error(`${count} ports are more than a block has`);
 	block ??= claimBlock();
 	const { next } = await block;
 	const ports: number[] = [];

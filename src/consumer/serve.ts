@@ -7,7 +7,6 @@ import { QueueService } from "../gen/payrelay/v1/queue_service_pb.ts";
 import type { Logger } from "../log.ts";
 import type { Processor } from "../payment/payment.ts";
 import { type CarrierSettings, connectCarrier } from "../rpc/connect-carrier.ts";
-import { collectGarbage } from "../runtime.ts";
 import { createConsumer } from "./consumer.ts";
 import type { ConsumerFigures } from "./figures.ts";
 import { createGateway } from "./gateway.ts";
@@ -48,7 +47,6 @@ export async function serveConsumer(settings: ConsumerProcessSettings, log: Logg
 	const clock = systemClock;
 	const consumerSettings = toConsumerSettings(settings);
 	log.debug({ payments: await warmUp(consumerSettings, clock, warmUpBounds) }, "warmed up");
-	collectGarbage();
 	const rpc = await connectCarrier(settings, "consumer", {
 		clock,
 		onFault: (error, what) => log.warn({ reason: error.message }, what),

@@ -127,6 +127,7 @@ function createScratchQueue(payments: number, onEnd: () => void): { routes: Rout
 							});
 					}
 				},
+				renew: () => ({ lost: [] }),
 				pinStream: serveBatches(pinBatches, async (items) => items.map(pinned)),
 				// On a starved machine even this processor may seem to be away.
 				releaseStream: serveBatches(releaseBatches, async (items) => {

@@ -43,11 +43,10 @@ test("what somebody listens on is not given, and what was given comes again last
 	});
 	await once(server, "listening");
 	const more: number[] = [];
-	while (more.at(-1) !== second) more.push(...(await freePorts(1)));
-	// All of a block but the one that holds it and the one that is taken.
-	expect(new Set(more).size).toBe(98);
-	expect(more).toHaveLength(98);
+	while (more.at(-1) !== second && more.length < 100) more.push(...(await freePorts(1)));
+	expect(more.at(-1)).toBe(second);
 	expect(more).not.toContain(first);
+	expect(new Set(more).size).toBe(more.length);
 });
 
 function fail(): never {

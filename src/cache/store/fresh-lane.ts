@@ -68,7 +68,7 @@ export function createFreshLane(rows: Rows, leases: Leases) {
 			leases.restore({ token, id, seq: row.seq, lane: "fresh", session, expiresAtMs });
 			return true;
 		},
-		/** What the last process had leased goes out again, but for rows in flight: these, returned, wait for their consumers. */
+		/** What the last process had leased goes out again, but for rows in flight: these wait for their consumers, and are the result. */
 		recover(expiresAtMs: number): Row[] {
 			const inFlight: Row[] = [];
 			for (let after = marks.doneUpTo; ; ) {

@@ -67,6 +67,8 @@ export async function visitDeadLetters(options: DeadLetterOptions): Promise<Dead
 			if (error instanceof PublishError && ownFailures.includes(error.failure)) return error.message;
 			throw error;
 		}
+		if (kept.session?.channel !== channel)
+			throw new Error("the channel was lost: this letter was given back, and is still here");
 		channel.ack(message);
 		givenBack++;
 		return undefined;

@@ -44,11 +44,13 @@ export async function serveStream(options: ServeStreamOptions): Promise<void> {
 		else side.receive(frame);
 	});
 	try {
-		await mailbox.post(request.replyTo, { kind: "accept", call: request.call });
+		// It says where the caller reaches this side: with its mailbox gone, it must not go out from another one.
+		await mailbox.ready(side.over);
+		await mailbox.post(request.replyTo, { kind: "accept", call: request.call }, side.over);
 	} catch (error) {
-		if (!(error instanceof PublishError)) throw error;
-		if (error.failure === "unroutable") options.onCallerGone();
-		else options.onNotAccepted();
+		if (error instanceof PublishError && error.failure === "unroutable") options.onCallerGone();
+		else if (error instanceof PublishError || side.over.aborted) options.onNotAccepted();
+		else throw error;
 		return;
 	}
 	options.onAccepted();
