@@ -11,6 +11,11 @@ export interface Clock {
 	after(ms: number, task: () => void): () => void;
 }
 
+/** The wall clock in whole microseconds, as moments are stored and sent. */
+export function nowUs(clock: Pick<Clock, "now">): number {
+	return Math.floor(clock.now() * 1000);
+}
+
 /** A timer's longest delay in the runtimes; beyond it they fire at once, so longer waits are made of several. */
 const timerMaxMs = 2 ** 31 - 1;
 

@@ -1,6 +1,6 @@
 // StatsService: the ledger, single payments, what is parked, the figures and the purge.
 import { Code, ConnectError, type ServiceImpl } from "@connectrpc/connect";
-import type { Clock } from "../clock.ts";
+import { type Clock, nowUs } from "../clock.ts";
 import type { FiguresResponse, Settlement, SettleOutcome, StatsService } from "../gen/payrelay/v1/stats_service_pb.ts";
 import { settleBatches } from "../rpc/batch-methods.ts";
 import { serveBatches } from "../rpc/batch-server.ts";
@@ -90,7 +90,7 @@ export function createStatsService(options: StatsOptions): StatsPart {
 		},
 
 		async resolveParked({ id, decision, who, why, charge }) {
-			const resolution = { decision: decisionWords.known(decision), who, why, atUs: Math.floor(clock.now() * 1000) };
+			const resolution = { decision: decisionWords.known(decision), who, why, atUs: nowUs(clock) };
 			const resolved = await store.resolve(foldId(id), resolution, charge && chargeFromProto(charge));
 			switch (resolved.outcome) {
 				case "resolved":

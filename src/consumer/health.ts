@@ -1,10 +1,10 @@
 // The processors' health: each is polled by whichever consumer the queue's service lets do so, and everybody is told.
 import { type Client, Code, ConnectError } from "@connectrpc/connect";
-import type { Clock } from "../clock.ts";
+import { type Backoff, backoffMs } from "../backoff.ts";
+import { type Clock, nowUs } from "../clock.ts";
 import type { ProcessorService } from "../gen/payrelay/v1/processor_service_pb.ts";
 import { type Processor, processors } from "../payment/payment.ts";
 import { processorWords } from "../rpc/words.ts";
-import { type Backoff, backoffMs } from "./backoff.ts";
 import type { Gateway, HealthAnswer } from "./ports.ts";
 
 export type HealthClient = Pick<Client<typeof ProcessorService>, "claimHealthPoll" | "reportHealth" | "watchHealth">;
@@ -46,7 +46,7 @@ async function poll(processor: Processor, options: HealthOptions, signal: AbortS
 			const answer = await gateway.health(processor, signal);
 			if (signal.aborted) return;
 			onHealth(processor, answer, 0);
-			const health = { processor: named, ...answer, atUs: BigInt(Math.floor(clock.now() * 1000)) };
+			const health = { processor: named, ...answer, atUs: BigInt(nowUs(clock)) };
 			await client.reportHealth({ health }, { signal, timeoutMs: callMs });
 		}
 		const waitMs = Math.min(Math.max(nextMs, nextMinMs), nextMaxMs) + random() * spreadMs;

@@ -1,5 +1,5 @@
 // Every setting of a consumer, with its default.
-import type { Backoff } from "./backoff.ts";
+import type { Backoff } from "../backoff.ts";
 import { type BreakerSettings, breakerDefaults } from "./breaker.ts";
 import { type DeadlineSettings, deadlineDefaults } from "./deadline.ts";
 import { healthPauseDefaults } from "./health.ts";

@@ -1,10 +1,10 @@
 // The stream of jobs from the queue, kept open: over cuts and restarts of the queue, whatever is in hand is taken up
 // again, so that a charge in flight does not become a doubt.
 import type { Client } from "@connectrpc/connect";
+import { type Backoff, backoffMs } from "../backoff.ts";
 import type { Clock } from "../clock.ts";
 import type { Job as ProtoJob, QueueService } from "../gen/payrelay/v1/queue_service_pb.ts";
 import type { Logger } from "../log.ts";
-import { type Backoff, backoffMs } from "./backoff.ts";
 import { pinFromProto } from "./convert.ts";
 import type { Hand, Hands } from "./hands.ts";
 import type { Job } from "./ports.ts";

@@ -8,6 +8,7 @@
 // again, whether the server is away, and which calls are taken meanwhile.
 import type { DescMessage } from "@bufbuild/protobuf";
 import { Code, ConnectError, type Transport } from "@connectrpc/connect";
+import { backoffMs } from "../backoff.ts";
 import type { Clock } from "../clock.ts";
 import { createCalls } from "./batch-client-calls.ts";
 import { type BatchStream, openBatchStream, type StreamBounds } from "./batch-client-stream.ts";
@@ -87,6 +88,7 @@ export function createBatchClient<Item, Outcome, I extends DescMessage, O extend
 ): BatchClient<Item, Outcome> {
 	const { transport, batches, clock, random, onBreak } = options;
 	const bounds = { ...batchBounds, ...options.bounds };
+	const backoff = { baseMs: bounds.backoffMinMs, maxMs: bounds.backoffMaxMs };
 	const calls = createCalls(batches, clock, bounds.tickMs, late);
 	let stream: BatchStream<Item, Outcome> | undefined;
 	let downSinceMs: number | undefined;
@@ -140,8 +142,8 @@ export function createBatchClient<Item, Outcome, I extends DescMessage, O extend
 				downSinceMs = clock.monotonic();
 				onBreak?.(error);
 			}
-			const boundMs = Math.min(bounds.backoffMaxMs, bounds.backoffMinMs * 2 ** failures++);
-			await clock.sleep(random() * boundMs, stopped.signal).catch(() => {});
+			// An abort ends the sleep, and then the loop.
+			await clock.sleep(backoffMs(backoff, failures++, random), stopped.signal).catch(() => {});
 		}
 	}
 

@@ -4,11 +4,15 @@ import { wait } from "../beside.ts";
 import { createIds } from "../ids.ts";
 import { median, worst } from "../median.ts";
 import { tellNumber } from "../tell-number.ts";
+import { lookUp } from "./look-up.ts";
 import { addFigure, type Running } from "./state.ts";
 
 const probeEveryMs = 20;
 const probeTimeoutMs = 1_000;
 const backMaxMs = 60_000;
+/** Payments accepted before each kill. */
+const probesBefore = 10;
+const betweenKillsMs = 2_000;
 
 /** The cache is killed, and started again; payments are posted all the while. What was acknowledged before is still there. */
 export async function killInTurn({ target, state, tell, signal }: Running, kills: number): Promise<void> {
@@ -20,12 +24,12 @@ export async function killInTurn({ target, state, tell, signal }: Running, kills
 	let n = 0;
 	async function probe(atMs: number): Promise<number | undefined> {
 		const id = ids.at(n++);
+		// No answer is what a killed cache gives: it is asked again.
 		const answer = await fetch(`${target.url}/payments`, {
 			method: "POST",
 			headers: { "content-type": "application/json" },
 			body: JSON.stringify({ correlationId: id, amount: 1 }),
 			signal: AbortSignal.timeout(probeTimeoutMs),
-			// No answer is what a killed cache gives: it is asked again.
 		}).catch(() => undefined);
 		await answer?.body?.cancel();
 		if (answer?.status !== 202) return undefined;
@@ -33,7 +37,7 @@ export async function killInTurn({ target, state, tell, signal }: Running, kills
 		return performance.now() - atMs;
 	}
 	for (let kill = 0; kill < kills; kill++) {
-		for (let i = 0; i < 10; i++) await probe(performance.now());
+		for (let i = 0; i < probesBefore; i++) await probe(performance.now());
 		const killedMs = performance.now();
 		const restarted = killCache();
 		let back: number | undefined;
@@ -54,16 +58,12 @@ export async function killInTurn({ target, state, tell, signal }: Running, kills
 		tookMs.push(back);
 		tell(`${state.name}: first 202 after SIGKILL of the cache: ${tellNumber(back, 0)} ms`);
 		if (back === undefined) break;
-		await wait(2_000, signal);
+		await wait(betweenKillsMs, signal);
 	}
 	if (tookMs.includes(undefined))
 		// Who does not take payments is not asked what became of them.
 		state.violations.push(`no payment was accepted within ${backMaxMs} ms after SIGKILL of the cache`);
-	else
-		for (const id of acknowledged) {
-			const told = await target.relay.describe(id);
-			if (!told.startsWith("200 ")) state.violations.push(`${id} was acknowledged; the relay says: ${told}`);
-		}
+	else state.violations.push(...(await lookUp(target, acknowledged)));
 	addFigure(state, "first 202 after SIGKILL, median", median(tookMs), "ms");
 	addFigure(state, "first 202 after SIGKILL, most", worst(tookMs), "ms");
 }

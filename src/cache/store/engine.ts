@@ -3,7 +3,7 @@
 // Synchronous and alone with its rows: whoever calls it opens the transaction before, and commits it after. The rules
 // of who may be charged where are those of payment/life.ts; here they meet leases, slots, counters and epochs. Each of
 // its parts has a file beside it and keeps its own state; what concerns several of them happens here.
-import type { Clock } from "../../clock.ts";
+import { type Clock, nowUs } from "../../clock.ts";
 import type { Payment, Resolution } from "../../payment/life.ts";
 import * as life from "../../payment/life.ts";
 import type { Processor } from "../../payment/payment.ts";
@@ -60,7 +60,6 @@ export function createEngine(
 	let purging = false;
 
 	const moment = () => ({ nowMs: clock.now(), random: random() });
-	const nowUs = () => Math.floor(clock.now() * 1000);
 	const leaseEnd = () => clock.monotonic() + settings.leaseMs;
 
 	for (const { payment } of fresh.recover(clock.monotonic() + settings.reclaimMs)) tally.recovered(payment);
@@ -116,7 +115,7 @@ export function createEngine(
 			if (processor) rows.remember(id);
 			const payment = processor
 				? life.acceptInDoubt(id, amountCents, processor, clock.now())
-				: life.accept(id, amountCents, nowUs());
+				: life.accept(id, amountCents, nowUs(clock));
 			rows.insert(payment);
 			if (processor) pursuits.changed();
 			tally.accepted(payment);
@@ -175,7 +174,7 @@ export function createEngine(
 		settle({ id, epoch, charge }: Settlement): SettleOutcome {
 			const row = epoch === marks.epoch ? rows.get(id) : undefined;
 			if (!row) return "stale";
-			const settled = rules.settle(row.payment, charge, nowUs());
+			const settled = rules.settle(row.payment, charge, nowUs(clock));
 			if ("unchanged" in settled) {
 				if (settled.unchanged === "refused") tally.settleRefused();
 				return settled.unchanged;
@@ -224,11 +223,9 @@ export function createEngine(
 		outbox: outbox.read,
 		forgetOutbox: outbox.forget,
 
-		/** Gives out and pins nothing until `purge`; false when a purge is under way already. */
-		beginPurge(): boolean {
-			if (purging) return false;
+		/** Gives out and pins nothing until `purge`. */
+		beginPurge(): void {
 			purging = true;
-			return true;
 		},
 
 		openAttempts: tally.openAttempts,

@@ -1,6 +1,6 @@
 // The outbox: what happened to payments and is not known to be published. It keeps the marks `eventSeq` and
 // `eventsForgotten`.
-import type { Clock } from "../../clock.ts";
+import { type Clock, nowUs } from "../../clock.ts";
 import { eventOf, type PaymentEvent } from "../../payment/event.ts";
 import type { Payment } from "../../payment/life.ts";
 import type { Rows } from "./rows.ts";
@@ -12,7 +12,7 @@ export function createOutbox(rows: Rows, clock: Clock) {
 		announce(before: Payment | undefined, after: Payment): void {
 			const type = eventOf(before, after);
 			if (!type) return;
-			const timeUs = type === "payment.accepted" ? after.acceptedAtUs : Math.floor(clock.now() * 1000);
+			const timeUs = type === "payment.accepted" ? after.acceptedAtUs : nowUs(clock);
 			rows.announce({ seq: ++marks.eventSeq, type, paymentId: after.id, timeUs });
 		},
 		/** Every event has a number and every number an event: one that is missing was lost. */
