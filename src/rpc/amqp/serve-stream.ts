@@ -27,6 +27,8 @@ export interface ServeStreamOptions {
 export async function serveStream(options: ServeStreamOptions): Promise<void> {
 	const { request, mailbox, bounds } = options;
 	const over = Promise.withResolvers<void>();
+	/** Aborted when frames can no longer reach this side. */
+	const lost = new AbortController();
 	const side = createStream({
 		call: request.call,
 		mailbox,
@@ -40,16 +42,18 @@ export async function serveStream(options: ServeStreamOptions): Promise<void> {
 		},
 	});
 	options.register((frame) => {
-		if (frame === undefined) side.end(new ConnectError("the server or the broker has gone", Code.Unavailable), true);
-		else side.receive(frame);
+		if (frame === undefined) {
+			lost.abort();
+			side.end(new ConnectError("the server or the broker has gone", Code.Unavailable), true);
+		} else side.receive(frame);
 	});
 	try {
 		// It says where the caller reaches this side: with its mailbox gone, it must not go out from another one.
-		await mailbox.ready(side.over);
-		await mailbox.post(request.replyTo, { kind: "accept", call: request.call }, side.over);
+		await mailbox.ready(lost.signal);
+		await mailbox.post(request.replyTo, { kind: "accept", call: request.call }, lost.signal);
 	} catch (error) {
 		if (error instanceof PublishError && error.failure === "unroutable") options.onCallerGone();
-		else if (error instanceof PublishError || side.over.aborted) options.onNotAccepted();
+		else if (error instanceof PublishError || lost.signal.aborted) options.onNotAccepted();
 		else throw error;
 		return;
 	}
