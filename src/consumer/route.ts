@@ -45,6 +45,10 @@ export interface RouteSettings {
 	 * may never be charged, where the other processor fails meanwhile too: the whole amount is staked for a part of it.
 	 */
 	readonly wholeAmountWaitMs: number;
+	/** Of that part so much is worth no wait: who pays it can lose no more. */
+	readonly savingMin: number;
+	/** Within its patience a payment waits so long for any saving, ms: a processor that is merely slower is no stake. */
+	readonly waitMinMs: number;
 	/** One that says that it fails is probed only where it delays by no more than this, ms: its no comes soon, and is a no. */
 	readonly failingProbeMaxMs: number;
 	/** A health answer that is older says nothing any more, ms: polls come every 5 s. */
@@ -59,7 +63,9 @@ export interface RouteSettings {
 
 export const routeDefaults: Omit<RouteSettings, "fees"> = {
 	patienceMs: 55_000,
-	wholeAmountWaitMs: 1_000_000,
+	wholeAmountWaitMs: 1_300_000,
+	savingMin: 0.0075,
+	waitMinMs: 3_000,
 	failingProbeMaxMs: 2_000,
 	healthMaxAgeMs: 12_000,
 	measuredMaxAgeMs: 5_000,
@@ -144,8 +150,9 @@ function expectedMs(known: ProcessorKnowledge, knowledge: Knowledge, settings: R
 
 /** How much later a payment may be charged at the cheaper one than at the dearer one, ms. */
 function patienceFor(dearer: ProcessorKnowledge, cheaper: ProcessorKnowledge, settings: RouteSettings): number {
+	const { patienceMs, wholeAmountWaitMs, savingMin, waitMinMs } = settings;
 	const saved = fee(dearer, settings) - fee(cheaper, settings);
-	return Math.min(settings.patienceMs, Math.max(0, saved) * settings.wholeAmountWaitMs);
+	return saved <= 0 ? 0 : Math.min(patienceMs, Math.max(waitMinMs, (saved - savingMin) * wholeAmountWaitMs));
 }
 
 function freshHealth(known: ProcessorKnowledge, { healthMaxAgeMs }: RouteSettings): ProcessorKnowledge["health"] {

@@ -16,6 +16,8 @@ const settings: RouteSettings = {
 	fees: { default: 0.05, fallback: 0.15 },
 	patienceMs: 5_000,
 	wholeAmountWaitMs: 1_000_000,
+	savingMin: 0.01,
+	waitMinMs: 3_000,
 	failingProbeMaxMs: 1_000,
 };
 const healthy = { failing: false, minResponseMs: 0, ageMs: 1000 };
@@ -74,8 +76,12 @@ test("for a small saving a payment waits less, however patient the operator is",
 	const patient = { patienceMs: 60_000 };
 	expect(choose(slow(60_000), {}, {}, patient)).toEqual(to("default"));
 	const close = { ...patient, fees: { default: 0.05, fallback: 0.07 } };
-	expect(choose(slow(19_999), {}, {}, close)).toEqual(to("default"));
-	expect(choose(slow(20_001), {}, {}, close)).toEqual(to("fallback"));
+	expect(choose(slow(9_999), {}, {}, close)).toEqual(to("default"));
+	expect(choose(slow(10_001), {}, {}, close)).toEqual(to("fallback"));
+	const closer = { ...patient, fees: { default: 0.05, fallback: 0.051 } };
+	expect(choose(slow(3_000), {}, {}, closer)).toEqual(to("default"));
+	expect(choose(slow(3_001), {}, {}, closer)).toEqual(to("fallback"));
+	expect(choose(slow(2_000), {}, {}, { ...closer, patienceMs: 1_000 })).toEqual(to("fallback"));
 	const same = { ...patient, fees: { default: 0.05, fallback: 0.05 } };
 	expect(choose(down(100), {}, {}, same)).toEqual(to("fallback"));
 });
