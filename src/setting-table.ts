@@ -240,7 +240,7 @@ export const settingTable = {
 		integer(0, 1e8),
 		55_000,
 		"ms",
-		"how much later than at the dearer processor a payment may be charged at the cheaper one; where that saves less than a twentieth, less",
+		"how much later than at the dearer processor a payment may be charged at the cheaper one at most; less where that saves little (for 55 s: a twentieth)",
 	),
 	chargeDeadlineMinMs: setting(
 		"CHARGE_DEADLINE_MIN_MS",

@@ -41,14 +41,15 @@ export interface RouteSettings {
 	/** How much later than at a dearer processor a payment may be charged at a cheaper one, ms, whatever that saves. */
 	readonly patienceMs: number;
 	/**
-	 * How much later it may be charged to save its whole amount, ms; to save a part of it in fees, as much less. What waits
-	 * may never be charged, where the other processor fails meanwhile too: the whole amount is staked for a part of it.
+	 * How much later it may be charged to save its whole amount in fees, ms; a part of it is worth as much less, beyond
+	 * `savingMin`. What waits may never be charged, where the other processor fails meanwhile too: the whole amount is staked
+	 * for a part of it.
 	 */
 	readonly wholeAmountWaitMs: number;
-	/** Of that part so much is worth no wait: who pays it can lose no more. */
+	/** Saving this part of an amount is worth no stake: who pays it can lose no more. */
 	readonly savingMin: number;
-	/** Within its patience a payment waits so long for any saving, ms: a processor that is merely slower is no stake. */
-	readonly waitMinMs: number;
+	/** To save anything at all at a processor that charges, and is merely slower, it may be charged so much later, ms. */
+	readonly slowerMinMs: number;
 	/** One that says that it fails is probed only where it delays by no more than this, ms: its no comes soon, and is a no. */
 	readonly failingProbeMaxMs: number;
 	/** A health answer that is older says nothing any more, ms: polls come every 5 s. */
@@ -65,7 +66,7 @@ export const routeDefaults: Omit<RouteSettings, "fees"> = {
 	patienceMs: 55_000,
 	wholeAmountWaitMs: 1_300_000,
 	savingMin: 0.0075,
-	waitMinMs: 3_000,
+	slowerMinMs: 3_000,
 	failingProbeMaxMs: 2_000,
 	healthMaxAgeMs: 12_000,
 	measuredMaxAgeMs: 5_000,
@@ -150,9 +151,11 @@ function expectedMs(known: ProcessorKnowledge, knowledge: Knowledge, settings: R
 
 /** How much later a payment may be charged at the cheaper one than at the dearer one, ms. */
 function patienceFor(dearer: ProcessorKnowledge, cheaper: ProcessorKnowledge, settings: RouteSettings): number {
-	const { patienceMs, wholeAmountWaitMs, savingMin, waitMinMs } = settings;
+	const { patienceMs, wholeAmountWaitMs, savingMin, slowerMinMs } = settings;
 	const saved = fee(dearer, settings) - fee(cheaper, settings);
-	return saved <= 0 ? 0 : Math.min(patienceMs, Math.max(waitMinMs, (saved - savingMin) * wholeAmountWaitMs));
+	if (saved <= 0) return 0;
+	const leastMs = fitness(cheaper, settings) === "fit" ? slowerMinMs : 0;
+	return Math.min(patienceMs, Math.max(leastMs, (saved - savingMin) * wholeAmountWaitMs));
 }
 
 function freshHealth(known: ProcessorKnowledge, { healthMaxAgeMs }: RouteSettings): ProcessorKnowledge["health"] {

@@ -17,7 +17,7 @@ const settings: RouteSettings = {
 	patienceMs: 5_000,
 	wholeAmountWaitMs: 1_000_000,
 	savingMin: 0.01,
-	waitMinMs: 3_000,
+	slowerMinMs: 3_000,
 	failingProbeMaxMs: 1_000,
 };
 const healthy = { failing: false, minResponseMs: 0, ageMs: 1000 };
@@ -82,8 +82,14 @@ test("for a small saving a payment waits less, however patient the operator is",
 	expect(choose(slow(3_000), {}, {}, closer)).toEqual(to("default"));
 	expect(choose(slow(3_001), {}, {}, closer)).toEqual(to("fallback"));
 	expect(choose(slow(2_000), {}, {}, { ...closer, patienceMs: 1_000 })).toEqual(to("fallback"));
+	expect(choose(down(1), {}, {}, closer)).toEqual(to("fallback"));
 	const same = { ...patient, fees: { default: 0.05, fallback: 0.05 } };
-	expect(choose(down(100), {}, {}, same)).toEqual(to("fallback"));
+	for (const order of ["default", "fallback"] as const) {
+		const [one, other]: [Processor, Processor] =
+			order === "default" ? ["default", "fallback"] : ["fallback", "default"];
+		const processors = [known(one, down(100)), known(other)];
+		expect(chooseProcessor({ processors, waiting: 1, waitedMs: 0 }, { ...settings, ...same })).toEqual(to(other));
+	}
 });
 
 test("a long wait in the past is no reason to pay more once the cheaper one is ready", () => {
