@@ -3,7 +3,7 @@ import { settingTable } from "../setting-table.ts";
 import type { TargetCliOptions } from "./cli-options.ts";
 import type { Terminal } from "./live.ts";
 import { verdict } from "./report.ts";
-import { makeFolder, type ScenarioResult, writeResults } from "./results.ts";
+import { makeFolder, type ScenarioResult, toJson, writeResults } from "./results.ts";
 
 export const exitBroken = 1;
 /** The bench itself could not do its work. */
@@ -20,7 +20,8 @@ export async function statusOf(
 	try {
 		const folder = await makeFolder(setting.out, name, new Date());
 		const result = await run(folder);
-		await writeResults(folder, result, { ...setting, ...(setting.env && { env: withoutSecrets(setting.env) }) });
+		const kept = { ...setting, ...(setting.env && { env: withoutSecrets(setting.env) }) };
+		await writeResults(folder, result, withoutUserInfo(kept));
 		for (const { name, value, unit } of result.figures)
 			out.write(`${name}: ${value ?? "-"} ${unit}`.trimEnd().concat("\n"));
 		out.write(`${verdict(result.violations).join("\n")}\nresults in ${folder}\n`);
@@ -35,4 +36,9 @@ export async function statusOf(
 function withoutSecrets(env: TargetCliOptions["env"]): TargetCliOptions["env"] {
 	const secret = [settingTable.amqpUrl.name, settingTable.processorToken.name];
 	return Object.fromEntries(Object.entries(env).filter(([name]) => !secret.includes(name)));
+}
+
+/** The same, with no user name and no password in any URL. */
+function withoutUserInfo(given: object): unknown {
+	return JSON.parse(toJson(given).replaceAll(/\/\/[^/,\s"]*@/g, "//"));
 }

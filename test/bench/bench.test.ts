@@ -60,9 +60,11 @@ describe.concurrent("driving a relay", () => {
 			"AMQP_URL=amqp://relay:hunter2@127.0.0.1",
 			"--env",
 			"PROCESSOR_TOKEN=hunter3",
+			"--env",
+			"PROCESSOR_DEFAULT_URL=http://relay:hunter5@127.0.0.1:1",
 		];
 		const { result } = await drive("none", "steady", ...short, ...env, "--admin-key", "hunter4");
-		expect(result.machine.setting.env).toEqual({ WORKERS: "7" });
+		expect(result.machine.setting.env).toEqual({ WORKERS: "7", PROCESSOR_DEFAULT_URL: "http://127.0.0.1:1" });
 		expect(JSON.stringify(result)).not.toContain("hunter");
 	});
 
