@@ -16,8 +16,8 @@ export async function createLog(service: string, level: string, format: "text" |
 export async function prettyLines(): Promise<Transform> {
 	const { default: pretty } = await import("pino-pretty");
 	return pretty({
-		destination: 2,
-		sync: true,
+		// Not by its number: what goes wrong with that, pino-pretty keeps to itself.
+		destination: process.stderr,
 		colorize: process.stderr.isTTY === true,
 		translateTime: "SYS:HH:MM:ss.l",
 		ignore: "pid,hostname,service",

@@ -13,12 +13,13 @@ import { createLog, prettyLines } from "./log.ts";
 import type { Processor } from "./payment/payment.ts";
 import { heapFlags, selfCommand, useCompiledCode } from "./runtime.ts";
 import { runServiceProcess, type ServiceProcess, supervisedVariable } from "./service-process.ts";
-import { exitRefused, type ServiceSpec, supervise } from "./supervisor.ts";
+import { exitRefused, type ServiceSpec, type StopReason, supervise } from "./supervisor.ts";
 
 /** How long a service may take to be ready for the first time, ms. */
 const startMs = 60_000;
 /** Of the time for stopping, the part that calls under way may take. */
 const closeOfStop = 0.5;
+const exitOf: Readonly<Record<StopReason, number>> = { told: 0, refused: exitRefused, late: 1, "log lost": 1 };
 /** How long the log's last lines may take to be written, ms. */
 const lastLinesMs = 300;
 /** Linux's bound on the path of a unix socket, without its final zero. */
@@ -191,9 +192,9 @@ async function runAll(settings: Settings): Promise<void> {
 			// Why is in the log; what it came to is what `stopped` says.
 		},
 	);
-	const refused = await supervisor.stopped;
+	const reason = await supervisor.stopped;
 	await ready;
 	// The last words of a service that refused to start are still on their way.
-	if (refused !== undefined) await systemClock.sleep(lastLinesMs);
-	process.exit(refused === undefined ? 0 : exitRefused);
+	if (reason === "refused") await systemClock.sleep(lastLinesMs);
+	process.exit(exitOf[reason]);
 }

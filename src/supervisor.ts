@@ -25,7 +25,7 @@ export interface SupervisorOptions {
 	readonly log: Logger;
 	/** One readable line a service, when it is ready for the first time. */
 	readonly say: (line: string) => void;
-	/** Takes the services' log lines. */
+	/** Takes the services' log lines. When it fails or closes, all stops: a relay whose log nobody can read is none to trust. */
 	readonly logLines: NodeJS.WritableStream;
 	readonly stopMs: number;
 	/** How long a service may take until it is ready. Too late at the first start, all stops; later, it is started again. */
@@ -46,11 +46,14 @@ interface Service {
 	said: boolean;
 }
 
+/** Why all stops: it was told to; a service refused to run; one was not ready in time; the log could not be written. */
+export type StopReason = "told" | "refused" | "late" | "log lost";
+
 export interface Supervisor {
 	/** Resolves when every service is ready; rejects, with all stopped, when one refuses to start. */
 	readonly ready: Promise<void>;
-	/** Resolves when all has stopped: to the name of the service that refused to run, if that was the reason. */
-	readonly stopped: Promise<string | undefined>;
+	/** Resolves when all has stopped. */
+	readonly stopped: Promise<StopReason>;
 	stop(): void;
 }
 
@@ -60,10 +63,14 @@ export function supervise(options: SupervisorOptions): Supervisor {
 		group.map((spec): Service => ({ spec, exited: Promise.resolve(), pauseMs: restartMinMs, said: false })),
 	);
 	const stopping = new AbortController();
-	const finished = Promise.withResolvers<string | undefined>();
+	const finished = Promise.withResolvers<StopReason>();
 	let refused: string | undefined;
 	// Each service's log is piped there.
 	logLines.setMaxListeners(logLines.getMaxListeners() + services.flat().length);
+	logLines.on("error", () => stop("log lost"));
+	logLines.on("close", () => stop("log lost"));
+	// What nobody takes any more is let go: it would hold the service up, and its end would never be seen.
+	logLines.on("unpipe", (source) => source.resume());
 
 	function start(service: Service): Promise<void> {
 		const { name, command, env } = service.spec;
@@ -98,7 +105,7 @@ export function supervise(options: SupervisorOptions): Supervisor {
 			// Refused when it starts with the others; later it may be a passing want, and is tried again.
 			if (code === exitRefused && !service.said) {
 				refused = name;
-				stop();
+				stop("refused");
 				return;
 			}
 			if (clock.monotonic() - startedMs >= ranWellMs) service.pauseMs = restartMinMs;
@@ -130,15 +137,15 @@ export function supervise(options: SupervisorOptions): Supervisor {
 		late();
 	}
 
-	async function endAll(): Promise<void> {
+	async function endAll(reason: StopReason): Promise<void> {
 		for (const group of services.toReversed()) await Promise.all(group.map(end));
-		finished.resolve(refused);
+		finished.resolve(reason);
 	}
 
-	function stop(): void {
+	function stop(reason: StopReason): void {
 		if (stopping.signal.aborted) return;
 		stopping.abort();
-		void endAll();
+		void endAll(reason);
 	}
 
 	async function startAll(): Promise<void> {
@@ -149,12 +156,12 @@ export function supervise(options: SupervisorOptions): Supervisor {
 		for (const group of services) {
 			const cancel = clock.after(startMs, () => {
 				log.error({ of: group.map((one) => one.spec.name), startMs }, "not ready in time");
-				stop();
+				stop("late");
 			});
 			await Promise.race([Promise.all(group.map(start)), stopped]).finally(cancel);
 		}
 	}
 
 	const ready = startAll();
-	return { ready, stopped: finished.promise, stop };
+	return { ready, stopped: finished.promise, stop: () => stop("told") };
 }

@@ -39,12 +39,13 @@ function start(groups: readonly ServiceSpec[][]) {
 		for (const wake of heard) wake();
 	};
 	const said: string[] = [];
+	const logLines = new PassThrough().resume();
 	const supervisor = supervise({
 		groups,
 		clock,
 		log: { error: note, warn: note, info: note } as unknown as Logger,
 		say: (line) => said.push(line),
-		logLines: new PassThrough().resume(),
+		logLines,
 		stopMs: 5_000,
 		startMs,
 	});
@@ -56,6 +57,7 @@ function start(groups: readonly ServiceSpec[][]) {
 	return {
 		supervisor,
 		said,
+		logLines,
 		/** Lets the time of whichever service starts pass, so many times in a row. */
 		async tooLate(times: number): Promise<void> {
 			for (let i = 0; i < times; i++) {
@@ -90,7 +92,7 @@ test("sixteen api processes make no noise", async () => {
 	await supervisor.ready;
 	expect(said).toHaveLength(16);
 	supervisor.stop();
-	expect(await supervisor.stopped).toBeUndefined();
+	expect(await supervisor.stopped).toBe("told");
 	expect(warnings).toEqual([]);
 });
 
@@ -117,5 +119,21 @@ test("a service that refuses at the first start ends all, and is named", async (
 	const refuses = service("cache", `process.exit(${exitRefused})`);
 	const { supervisor } = start([[service("processor", healthy)], [refuses]]);
 	await expect(supervisor.ready).rejects.toThrow("cache refused to start");
-	expect(await supervisor.stopped).toBe("cache");
+	expect(await supervisor.stopped).toBe("refused");
+});
+
+test("a service that is not ready in time at the first start ends all", async () => {
+	const hangs = service("cache", "process.stdin.resume();");
+	const { supervisor, tooLate } = start([[service("processor", healthy), hangs]]);
+	await tooLate(1);
+	await expect(supervisor.ready).rejects.toThrow("stopped before all was ready");
+	expect(await supervisor.stopped).toBe("late");
+});
+
+test("when the log cannot be written all stops, also services that go on writing", async () => {
+	const talks = `setInterval(() => process.stderr.write("x".repeat(100_000)), 5); ${healthy}`;
+	const { supervisor, logLines } = start([[service("cache", talks)], [service("api", talks)]]);
+	await supervisor.ready;
+	logLines.destroy(new Error("write EPIPE"));
+	expect(await supervisor.stopped).toBe("log lost");
 });
