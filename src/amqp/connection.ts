@@ -1,8 +1,8 @@
 // A connection to the broker that comes back: to the next host, with growing pauses, with all its channels.
 import type { Duplex } from "node:stream";
 import { type ChannelModel, connect as connectTo } from "amqplib";
+import { equalBackoffMs } from "../backoff.ts";
 import type { Clock } from "../clock.ts";
-import { pauseMs } from "../pause.ts";
 import { type AmqpChannel, type ChannelOptions, type KeptChannel, keepChannel } from "./channel.ts";
 import { type AmqpCounters, createAmqpCounters } from "./counters.ts";
 import { refusedBy } from "./refused.ts";
@@ -59,7 +59,7 @@ export function connectAmqp(
 	first.promise.catch(() => {});
 
 	function pauseAfterMs(failures: number): number {
-		return pauseMs({ minMs: bounds.pauseMinMs, maxMs: bounds.pauseMaxMs }, failures + 1, random);
+		return equalBackoffMs({ baseMs: bounds.pauseMinMs, maxMs: bounds.pauseMaxMs }, failures, random);
 	}
 
 	async function open(): Promise<void> {

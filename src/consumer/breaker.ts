@@ -3,7 +3,6 @@
 //
 // A probe that is told that it did not charge has staked nothing, so these pauses stay short: what charges again is known
 // soon. One that is left without an answer leaves its payment in doubt, so these grow long.
-
 import { type Backoff, backoffMs } from "../backoff.ts";
 import type { Clock } from "../clock.ts";
 import { createRecent } from "./recent.ts";

@@ -3,7 +3,6 @@
 // Nothing is pinned or sent once the lease is gone or the signal has aborted. A charge that happened is told to the queue
 // again and again until that answers or the job's time is over; should that fail too, the lease runs out and the
 // payment, in doubt, is read back and settled by whoever gets it next.
-
 import { type Backoff, backoffMs } from "../backoff.ts";
 import type { Clock } from "../clock.ts";
 import type { AttemptResult, Charge, Pin } from "../payment/life.ts";

@@ -6,9 +6,9 @@
 // confirmed is sent again after a pause, under the same id, until it is: the outbox keeps it over restarts. What was
 // confirmed leaves the outbox a little later, in a batch, because that costs a commit; a publisher that is killed before
 // then publishes those events twice.
+import { type Backoff, equalBackoffMs } from "../backoff.ts";
 import { ChurnSet } from "../churn.ts";
 import type { Clock } from "../clock.ts";
-import { type Pauses, pauseMs } from "../pause.ts";
 import type { EventType, PaymentEvent } from "../payment/event.ts";
 import type { CloudEvent } from "./cloud-event.ts";
 import { eventSource, toCloudEvent } from "./payment-event.ts";
@@ -49,7 +49,7 @@ export interface PublisherBounds {
 	readonly forgetMax: number;
 	readonly forgetWithinMs: number;
 	/** After a batch that was not confirmed. */
-	readonly pause: Pauses;
+	readonly pause: Backoff;
 	/** How long confirms are waited for at the end. */
 	readonly closeMs: number;
 }
@@ -58,7 +58,7 @@ const publisherBounds: PublisherBounds = {
 	unconfirmedMax: 256,
 	forgetMax: 256,
 	forgetWithinMs: 1_000,
-	pause: { minMs: 50, maxMs: 5_000 },
+	pause: { baseMs: 50, maxMs: 5_000 },
 	closeMs: 2_000,
 };
 
@@ -176,7 +176,7 @@ export function createPublisher(options: PublisherOptions): Publisher {
 			advance(events);
 			// Cut short by the end, which the loop sees.
 			if (failures > 0)
-				await clock.sleep(pauseMs(bounds.pause, failures, random), closing.signal).catch(() => undefined);
+				await clock.sleep(equalBackoffMs(bounds.pause, failures - 1, random), closing.signal).catch(() => undefined);
 		}
 	}
 	const ended = run().catch(fail);

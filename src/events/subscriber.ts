@@ -18,8 +18,8 @@
 // effect that must happen once needs the subscriber's own durable key, written in the same transaction as the effect:
 // `event.key`, or the payment's id where one effect a payment is meant. `seen` may look such keys up, which saves the
 // query for what is known.
+import { type Backoff, equalBackoffMs } from "../backoff.ts";
 import type { Clock } from "../clock.ts";
-import { type Pauses, pauseMs } from "../pause.ts";
 import type { EventType } from "../payment/event.ts";
 import { InvalidEvent, parseCloudEvent } from "./cloud-event.ts";
 import { fromCloudEvent, type ReceivedEvent } from "./payment-event.ts";
@@ -58,19 +58,19 @@ export interface SubscriberOptions<P> {
 export interface SubscriberBounds {
 	/** How often a payment is queried for one event, and the pauses between. */
 	readonly queriesMax: number;
-	readonly queryPause: Pauses;
+	readonly queryPause: Backoff;
 	/** How often a handler is called for one event. */
 	readonly handlesMax: number;
-	readonly handlePause: Pauses;
+	readonly handlePause: Backoff;
 	/** Events that the memory of handled ones holds. */
 	readonly seenMax: number;
 }
 
 const subscriberBounds: SubscriberBounds = {
 	queriesMax: 8,
-	queryPause: { minMs: 100, maxMs: 5_000 },
+	queryPause: { baseMs: 100, maxMs: 5_000 },
 	handlesMax: 4,
-	handlePause: { minMs: 200, maxMs: 5_000 },
+	handlePause: { baseMs: 200, maxMs: 5_000 },
 	seenMax: 10_000,
 };
 
@@ -121,7 +121,7 @@ export async function subscribe<P>(intake: Intake, options: SubscriberOptions<P>
 	};
 
 	/** The first result; rejects with the last failure, or at the end of all with the reason of that. */
-	async function within<T>(triesMax: number, pauses: Pauses, attempt: () => T | Promise<T>): Promise<T> {
+	async function within<T>(triesMax: number, pause: Backoff, attempt: () => T | Promise<T>): Promise<T> {
 		for (let tries = 1; ; tries++) {
 			closing.signal.throwIfAborted();
 			try {
@@ -129,7 +129,7 @@ export async function subscribe<P>(intake: Intake, options: SubscriberOptions<P>
 			} catch (cause) {
 				if (tries >= triesMax) throw cause;
 			}
-			await clock.sleep(pauseMs(pauses, tries, random), closing.signal);
+			await clock.sleep(equalBackoffMs(pause, tries - 1, random), closing.signal);
 			figures.retries++;
 		}
 	}

@@ -45,7 +45,7 @@ function setup(bounds: Partial<PublisherBounds> = {}) {
 			random: () => 1,
 			onRefused: (cause, times) => refused.push(`${(cause as Error).message} ${times}`),
 			onFailed: (cause) => failures.push(cause),
-			bounds: { pause: { minMs: 100, maxMs: 400 }, forgetWithinMs: 500, ...bounds },
+			bounds: { pause: { baseMs: 100, maxMs: 400 }, forgetWithinMs: 500, ...bounds },
 		});
 	}
 

@@ -39,9 +39,9 @@ async function setup(changed: Partial<SubscriberOptions<View>> = {}) {
 			...changed,
 			bounds: {
 				queriesMax: 3,
-				queryPause: { minMs: 100, maxMs: 1_000 },
+				queryPause: { baseMs: 100, maxMs: 1_000 },
 				handlesMax: 2,
-				handlePause: { minMs: 100, maxMs: 1_000 },
+				handlePause: { baseMs: 100, maxMs: 1_000 },
 				seenMax: 2,
 				...changed.bounds,
 			},

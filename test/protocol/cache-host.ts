@@ -122,7 +122,7 @@ export function createCacheHost(
 			random: broker.random,
 			onRefused: (_, failures) => world.note(() => `events were not confirmed, ${failures} times in a row`),
 			onFailed,
-			bounds: { ...broker.bounds, pause: { minMs: 1, maxMs: 200 } },
+			bounds: { ...broker.bounds, pause: { baseMs: 1, maxMs: 200 } },
 		});
 		dispatcher = ownDispatcher;
 		world.note(() => `CACHE starts, boot ${rows?.marks.boot}`);

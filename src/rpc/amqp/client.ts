@@ -16,7 +16,7 @@ import { brokerLost, requestFailure } from "./lost.ts";
 import { openMailbox } from "./mailbox.ts";
 import { requestQueue } from "./names.ts";
 import { requestIdHeader, retryIdempotent, timeoutHeader } from "./retry.ts";
-import { createStream } from "./stream.ts";
+import { createStream, tellOver } from "./stream.ts";
 
 export interface AmqpRpcClientOptions extends ConnectOptions {
 	/** Not closed with the client. */
@@ -59,17 +59,11 @@ export function connectAmqpRpc(options: AmqpRpcClientOptions): AmqpRpcClient {
 		onFrame(frame) {
 			const taken = calls.get(frame.call)?.receive(frame) ?? false;
 			// Somebody serves a call that is over, or that another one serves.
-			if (!taken && frame.kind === "accept" && frame.from !== undefined) tellOver(frame.from, frame.call);
+			if (!taken && frame.kind === "accept" && frame.from !== undefined) tellOver(mailbox, frame.from, frame.call);
 			return taken;
 		},
 		onLost: (cause) => failAll(brokerLost(cause), false),
 	});
-
-	function tellOver(server: string, call: string): void {
-		mailbox.post(server, { kind: "cancel", call }).catch(() => {
-			// It has gone as well.
-		});
-	}
 
 	function failAll(error: ConnectError, cancel: boolean): void {
 		for (const call of [...calls.values()]) call.fail(error, cancel);
@@ -135,7 +129,7 @@ export function connectAmqpRpc(options: AmqpRpcClientOptions): AmqpRpcClient {
 		let server: string | undefined;
 		const end = (error: unknown, cancel: boolean) => {
 			answer.reject(error);
-			if (cancel && server !== undefined) tellOver(server, id);
+			if (cancel && server !== undefined) tellOver(mailbox, server, id);
 		};
 		const abort = () => end(request.signal?.reason, true);
 		const cancelLimit = clock.after(bounds.unaryMaxMs, () =>

@@ -59,13 +59,7 @@ export async function serveStream(options: ServeStreamOptions): Promise<void> {
 	}
 	options.onAccepted();
 	side.attach(request.replyTo);
-	if (side.over.aborted) {
-		// It ended while nobody had been told of it.
-		mailbox.post(request.replyTo, { kind: "cancel", call: request.call }).catch(() => {
-			// The caller has gone, and then needs not be told.
-		});
-		return;
-	}
+	if (side.over.aborted) return;
 	try {
 		await run(side, options);
 	} catch (error) {

@@ -8,7 +8,7 @@ import type { Mailbox } from "./mailbox.ts";
 import { createSendWindow, exceedsWindow } from "./window.ts";
 
 export interface Stream {
-	/** The other side's mailbox is known from now on, and watched. */
+	/** The other side's mailbox is known from now on, and watched; it is told where the stream is over by now. */
 	attach(peer: string): void;
 	readonly peer: string | undefined;
 	receive(frame: ReceivedFrame): void;
@@ -45,6 +45,13 @@ function cost(body: Uint8Array): number {
 	return Math.max(body.byteLength, frameMinBytes);
 }
 
+/** Tells the other side that a call is over. */
+export function tellOver(mailbox: Mailbox, peer: string, call: string): void {
+	mailbox.post(peer, { kind: "cancel", call }).catch(() => {
+		// It has gone, and then needs not be told.
+	});
+}
+
 export function createStream({ call, mailbox, bounds, cancelCode, ...options }: StreamOptions): Stream {
 	const ended = new AbortController();
 	/** Gives up what still waits to be sent; a stream that ended well has its last frames sent. */
@@ -75,10 +82,7 @@ export function createStream({ call, mailbox, bounds, cancelCode, ...options }: 
 
 	function end(error: unknown, cancel: boolean): void {
 		if (ended.signal.aborted) return;
-		if (cancel && peer !== undefined)
-			mailbox.post(peer, { kind: "cancel", call }).catch(() => {
-				// It has gone, and then needs not be told.
-			});
+		if (cancel && peer !== undefined) tellOver(mailbox, peer, call);
 		if (error !== undefined) broken.abort(error);
 		ended.abort(error);
 		unwatch();
@@ -154,7 +158,10 @@ export function createStream({ call, mailbox, bounds, cancelCode, ...options }: 
 		end,
 		over: ended.signal,
 		attach(name) {
-			if (ended.signal.aborted) return;
+			if (ended.signal.aborted) {
+				tellOver(mailbox, name, call);
+				return;
+			}
 			peer = name;
 			unwatch = mailbox.watch(name, () => end(peerGone(), false));
 			attached.resolve();

@@ -9,7 +9,7 @@ import { serveStream } from "../../../src/rpc/amqp/serve-stream.ts";
 
 const frame = (kind: FrameKind) => ({ kind, call: "call", from: "there" }) as ReceivedFrame;
 
-/** Serves a stream whose accept waits until `release` is called; tells what was done with its request. */
+/** Serves a stream whose accept waits until `accept` is resolved; tells what was done with its request. */
 function serve() {
 	const done: string[] = [];
 	const accept = Promise.withResolvers<void>();
