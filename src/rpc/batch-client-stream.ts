@@ -5,6 +5,8 @@ import { ChurnMap } from "../churn.ts";
 import type { Clock } from "../clock.ts";
 import type { Call, Calls } from "./batch-client-calls.ts";
 import { type BatchMethod, batchNumber } from "./batch-method.ts";
+import { receive } from "./flow.ts";
+import { createInbox } from "./inbox.ts";
 
 export interface StreamBounds {
 	/** Items in one batch; the contract allows 1,024. */
@@ -34,8 +36,6 @@ export interface BatchStream<Item, Outcome> {
 	close(): void;
 }
 
-const end = { done: true, value: undefined } as const;
-
 export function openBatchStream<Item, Outcome, I extends DescMessage, O extends DescMessage>(
 	options: StreamOptions<Item, Outcome, I, O>,
 ): BatchStream<Item, Outcome> {
@@ -44,31 +44,41 @@ export function openBatchStream<Item, Outcome, I extends DescMessage, O extends 
 	const { batchMax, windowMax, stallMs } = options.bounds;
 	const underWay = new ChurnMap<number, Call<Item, Outcome>[]>();
 	const controller = new AbortController();
-	let pull: ((next: IteratorResult<Request>) => void) | undefined;
+	/** A batch waits for the stream to take it; what is called meanwhile is the next one. */
+	let held = false;
 	let flushScheduled = false;
 	let nextBatch = 1;
 	let lastHeardMs = clock.monotonic();
 	let requestsEnded = false;
 	let cancelStall = clock.after(stallMs, watch);
+	const requests = createInbox<Request>({
+		waitingMax: 1,
+		hold(now) {
+			held = now;
+			if (!held) scheduleFlush();
+		},
+		onLeft() {
+			requestsEnded = true;
+		},
+	});
 	const ended = run();
 
 	// ── batches out ──
 
 	/** Everything that is read from sockets in one turn of the event loop comes before its immediates. */
 	function scheduleFlush(): void {
-		if (flushScheduled || !pull) return;
+		if (flushScheduled || held || requestsEnded) return;
 		flushScheduled = true;
 		setImmediate(flush);
 	}
 
 	function flush(): void {
 		flushScheduled = false;
-		if (!pull) return;
-		const value = takeBatch();
-		if (value === undefined) return;
-		const resolve = pull;
-		pull = undefined;
-		resolve({ done: false, value });
+		while (!held && !requestsEnded) {
+			const batch = takeBatch();
+			if (batch === undefined) return;
+			requests.push(batch);
+		}
 	}
 
 	function takeBatch(): Request | undefined {
@@ -81,28 +91,9 @@ export function openBatchStream<Item, Outcome, I extends DescMessage, O extends 
 		return batches.request(batch, taken.map(itemOf));
 	}
 
-	function requests(): AsyncIterable<Request> {
-		const iterator: AsyncIterator<Request> = {
-			next() {
-				if (requestsEnded) return Promise.resolve(end);
-				const value = takeBatch();
-				if (value !== undefined) return Promise.resolve({ done: false, value });
-				return new Promise((resolve) => {
-					pull = resolve;
-				});
-			},
-			return: endRequests,
-			throw: endRequests,
-		};
-		return { [Symbol.asyncIterator]: () => iterator };
-	}
-
-	/** Also what the iterator's `return` and `throw` do, hence the promise. */
-	function endRequests(): Promise<typeof end> {
+	function endRequests(): void {
 		requestsEnded = true;
-		pull?.(end);
-		pull = undefined;
-		return Promise.resolve(end);
+		requests.end();
 	}
 
 	// ── answers in ──
@@ -128,23 +119,31 @@ export function openBatchStream<Item, Outcome, I extends DescMessage, O extends 
 		else cancelStall = clock.after(stallMs - silentMs, watch);
 	}
 
-	async function run() {
+	/** Resolves to why the stream ended. */
+	async function read(): Promise<ConnectError> {
 		try {
 			const { signal } = controller;
-			const opened = await transport.stream(batches.method, signal, undefined, undefined, requests());
-			const responses = opened.message[Symbol.asyncIterator]();
-			for (;;) {
-				const next = await responses.next();
-				if (next.done) throw new ConnectError("the server ended the stream", Code.Unavailable);
-				onResponse(next.value);
-			}
+			const opened = await transport.stream(batches.method, signal, undefined, undefined, requests);
+			return await new Promise<ConnectError>((resolve) => {
+				receive(opened.message, {
+					onMessage: onResponse,
+					onEnd: () => resolve(new ConnectError("the server ended the stream", Code.Unavailable)),
+					onError: (error) => resolve(ConnectError.from(error)),
+				});
+			});
 		} catch (error) {
-			return { error: ConnectError.from(error), left: [...underWay.values()].flat() };
-		} finally {
-			cancelStall();
-			endRequests();
-			controller.abort();
+			return ConnectError.from(error);
 		}
+	}
+
+	async function run() {
+		// So that what is called in this turn is in the first batch.
+		scheduleFlush();
+		const error = await read();
+		cancelStall();
+		endRequests();
+		controller.abort();
+		return { error, left: [...underWay.values()].flat() };
 	}
 
 	return {

@@ -30,9 +30,9 @@ export const enqueueBatches: BatchMethod<
 	typeof EnqueueStreamResponseSchema
 > = {
 	method: QueueService.method.enqueueStream,
-	request: (batch, payments) => ({ batch, payments }),
+	request: (batch, payments) => ({ $typeName: "payrelay.v1.EnqueueStreamRequest", batch, payments }),
 	items: ({ payments }) => payments,
-	response: (batch, outcomes) => ({ batch, outcomes }),
+	response: (batch, outcomes) => ({ $typeName: "payrelay.v1.EnqueueStreamResponse", batch, outcomes }),
 	outcomes: ({ outcomes }) => outcomes,
 };
 
@@ -43,9 +43,9 @@ export const pinBatches: BatchMethod<
 	typeof PinStreamResponseSchema
 > = {
 	method: QueueService.method.pinStream,
-	request: (batch, pins) => ({ batch, pins }),
+	request: (batch, pins) => ({ $typeName: "payrelay.v1.PinStreamRequest", batch, pins }),
 	items: ({ pins }) => pins,
-	response: (batch, pins) => ({ batch, pins }),
+	response: (batch, pins) => ({ $typeName: "payrelay.v1.PinStreamResponse", batch, pins }),
 	outcomes: ({ pins }) => pins,
 };
 
@@ -56,9 +56,9 @@ export const releaseBatches: BatchMethod<
 	typeof ReleaseStreamResponseSchema
 > = {
 	method: QueueService.method.releaseStream,
-	request: (batch, releases) => ({ batch, releases }),
+	request: (batch, releases) => ({ $typeName: "payrelay.v1.ReleaseStreamRequest", batch, releases }),
 	items: ({ releases }) => releases,
-	response: (batch, outcomes) => ({ batch, outcomes }),
+	response: (batch, outcomes) => ({ $typeName: "payrelay.v1.ReleaseStreamResponse", batch, outcomes }),
 	outcomes: ({ outcomes }) => outcomes,
 };
 
@@ -69,8 +69,8 @@ export const settleBatches: BatchMethod<
 	typeof InsertStatsStreamResponseSchema
 > = {
 	method: StatsService.method.insertStatsStream,
-	request: (batch, settlements) => ({ batch, settlements }),
+	request: (batch, settlements) => ({ $typeName: "payrelay.v1.InsertStatsStreamRequest", batch, settlements }),
 	items: ({ settlements }) => settlements,
-	response: (batch, outcomes) => ({ batch, outcomes }),
+	response: (batch, outcomes) => ({ $typeName: "payrelay.v1.InsertStatsStreamResponse", batch, outcomes }),
 	outcomes: ({ outcomes }) => outcomes,
 };

@@ -3,8 +3,10 @@ import type { DescMessage, MessageInitShape, MessageShape } from "@bufbuild/prot
 import { Code, ConnectError, type HandlerContext } from "@connectrpc/connect";
 import { ChurnSet } from "../churn.ts";
 import { type BatchMethod, batchItemsMax, batchNumber } from "./batch-method.ts";
+import { type Flow, receive } from "./flow.ts";
+import { createInbox } from "./inbox.ts";
 
-/** Batches of one stream under way or waiting to be written; beyond, the stream is not read. */
+/** Batches of one stream under way, or waiting to be written; beyond, the stream is not read. */
 export const batchesMax = 64;
 
 /** Gives one outcome an item, in the items' order. What it throws ends the stream. */
@@ -20,121 +22,75 @@ export function serveBatches<Item, Outcome, I extends DescMessage, O extends Des
 	handle: HandleBatch<Item, Outcome>,
 	closing?: AbortSignal,
 ): (requests: AsyncIterable<MessageShape<I>>, context: HandlerContext) => AsyncIterable<MessageInitShape<O>> {
-	return (requests, context) => ({
-		[Symbol.asyncIterator]: () => answers(batches, requests[Symbol.asyncIterator](), handle, context, closing),
-	});
-}
+	return (requests, context) => {
+		const underWay = new ChurnSet<number>();
+		let unread = false;
+		let ended = false;
+		let over = false;
+		let source: Flow | undefined;
+		const answers = createInbox<MessageInitShape<O>>({
+			waitingMax: batchesMax,
+			hold(held) {
+				unread = held;
+				holdIfFull();
+			},
+			onLeft: finish,
+		});
+		// What waits already comes before there is a source to hold.
+		source = receive(requests, {
+			onMessage: (request) => carryOut(batchNumber(request), batches.items(request)),
+			onEnd() {
+				ended = true;
+				endIfDone();
+			},
+			onError: fail,
+		});
+		if (over) source.leave();
+		else holdIfFull();
 
-/** An iterator by hand: a generator would cost several promises a batch more. */
-function answers<Item, Outcome, I extends DescMessage, O extends DescMessage>(
-	batches: BatchMethod<Item, Outcome, I, O>,
-	requests: AsyncIterator<MessageShape<I>>,
-	handle: HandleBatch<Item, Outcome>,
-	context: HandlerContext,
-	closing: AbortSignal | undefined,
-): AsyncIterator<MessageInitShape<O>> {
-	type Next = IteratorResult<MessageInitShape<O>>;
-	const done: MessageInitShape<O>[] = [];
-	const underWay = new ChurnSet<number>();
-	let reading = false;
-	let ended = false;
-	let over = false;
-	let failure: { readonly error: unknown } | undefined;
-	let waiter: { resolve: (next: Next) => void; reject: (error: unknown) => void } | undefined;
-
-	/** What the reader of the answers gets now; `undefined` when it has to wait. */
-	function give(resolve: (next: Next) => void, reject: (error: unknown) => void): boolean {
-		const response = done.shift();
-		if (response !== undefined) resolve({ done: false, value: response });
-		else if (failure) {
-			finish();
-			reject(failure.error);
-		} else if (over || (ended && underWay.size === 0)) {
-			finish();
-			resolve({ done: true, value: undefined });
-		} else if (closing?.aborted && underWay.size === 0) {
-			finish();
-			reject(closing.reason);
-		} else return false;
-		return true;
-	}
-
-	function wake(): void {
-		if (waiter && give(waiter.resolve, waiter.reject)) waiter = undefined;
-	}
-
-	function fail(error: unknown): void {
-		failure ??= { error };
-		wake();
-	}
-
-	function finish(): void {
-		if (over) return;
-		over = true;
-		closing?.removeEventListener("abort", wake);
-		// The source may have failed already; nobody waits for its end.
-		requests.return?.().then(undefined, () => {});
-	}
-
-	function read(): void {
-		if (reading || ended || over || failure || closing?.aborted || underWay.size + done.length >= batchesMax) return;
-		reading = true;
-		requests.next().then(onRequest, onReadError);
-	}
-
-	function onReadError(error: unknown): void {
-		reading = false;
-		fail(error);
-	}
-
-	function onRequest(next: IteratorResult<MessageShape<I>>): void {
-		reading = false;
-		if (next.done) {
-			ended = true;
-			wake();
-		} else if (!over && !closing?.aborted) {
-			carryOut(batchNumber(next.value), batches.items(next.value));
-			read();
+		function carryOut(batch: number, items: readonly Item[]): void {
+			if (over || closing?.aborted) return;
+			const wrong = items.length > batchItemsMax ? `has more than ${batchItemsMax} items` : "is under way already";
+			if (items.length > batchItemsMax || underWay.has(batch))
+				throw new ConnectError(`batch ${batch} ${wrong}`, Code.InvalidArgument);
+			underWay.add(batch);
+			holdIfFull();
+			handle(items, context).then((outcomes) => {
+				underWay.delete(batch);
+				if (over) return;
+				if (outcomes.length !== items.length)
+					return fail(new Error(`${outcomes.length} outcomes for ${items.length} items`));
+				answers.push(batches.response(batch, outcomes));
+				holdIfFull();
+				endIfDone();
+			}, fail);
 		}
-	}
 
-	function carryOut(batch: number, items: readonly Item[]): void {
-		const wrong = items.length > batchItemsMax ? `has more than ${batchItemsMax} items` : "is under way already";
-		if (items.length > batchItemsMax || underWay.has(batch)) {
-			fail(new ConnectError(`batch ${batch} ${wrong}`, Code.InvalidArgument));
-			return;
+		function holdIfFull(): void {
+			source?.hold(unread || underWay.size >= batchesMax);
 		}
-		underWay.add(batch);
-		handle(items, context).then((outcomes) => {
-			underWay.delete(batch);
-			if (outcomes.length !== items.length) {
-				fail(new Error(`${outcomes.length} outcomes for ${items.length} items`));
-				return;
-			}
-			done.push(batches.response(batch, outcomes));
-			wake();
-			read();
-		}, fail);
-	}
 
-	closing?.addEventListener("abort", wake, { once: true });
-	return {
-		next() {
-			read();
-			return new Promise<Next>((resolve, reject) => {
-				if (!give(resolve, reject)) waiter = { resolve, reject };
-				read();
-			});
-		},
-		return() {
+		function endIfDone(): void {
+			if (underWay.size > 0) return;
+			if (ended) {
+				finish();
+				answers.end();
+			} else if (closing?.aborted) fail(closing.reason);
+		}
+
+		function fail(error: unknown): void {
 			finish();
-			wake();
-			return Promise.resolve({ done: true, value: undefined });
-		},
-		throw(error) {
-			finish();
-			wake();
-			return Promise.reject(error);
-		},
+			answers.fail(error);
+		}
+
+		function finish(): void {
+			if (over) return;
+			over = true;
+			closing?.removeEventListener("abort", endIfDone);
+			source?.leave();
+		}
+
+		closing?.addEventListener("abort", endIfDone, { once: true });
+		return answers;
 	};
 }

@@ -1,8 +1,13 @@
-// The HTTP/2 carrier's client: one connection to one server, kept alive, and opened again when it is gone.
+// The HTTP/2 carrier's client: two connections to one server, one for single calls and one for streams, kept alive, and
+// opened again when they are gone.
+
 import { connect, type NetConnectOpts, type Socket } from "node:net";
 import { createConnectTransport, Http2SessionManager } from "@connectrpc/connect-node";
+import { systemClock } from "../clock.ts";
 import { formatAddress, parseAddress } from "./address.ts";
 import { type ConnectOptions, messageLimits, type RpcClient } from "./carrier.ts";
+import { createStreamClient } from "./h2/client.ts";
+import type { ConnectionLimits } from "./h2/connection.ts";
 import { streamOverHttp2 } from "./http2-stream-client.ts";
 import { lostConnection } from "./lost-connection.ts";
 import { guardSessions } from "./session-guard.ts";
@@ -25,6 +30,18 @@ const http2ClientBounds: Http2ClientBounds = {
 	idleMs: 60_000,
 };
 
+/** What a server may cost. It opens no streams. */
+const streamLimits: ConnectionLimits = {
+	streamsMax: 0,
+	windowBytes: 256 * 1024,
+	headerMaxBytes: 16 * 1024,
+	settingsMax: 16,
+	unsentMaxBytes: 2 * 1024 * 1024,
+	emptyFramesMax: 100,
+	resetsBurst: 0,
+	resetsPerSecond: 0,
+};
+
 /** `address`: `host:port` or `unix:PATH`. */
 export function connectHttp2(
 	address: string,
@@ -33,6 +50,8 @@ export function connectHttp2(
 ): RpcClient {
 	const target = parseAddress(address);
 	const baseUrl = `http://${"path" in target ? "localhost" : formatAddress(target)}`;
+	const dial = (): Socket =>
+		openSocket("path" in target ? target : { ...target, noDelay: true }, bounds.connectTimeoutMs);
 	const manager = new Http2SessionManager(
 		baseUrl,
 		{
@@ -40,10 +59,7 @@ export function connectHttp2(
 			pingTimeoutMs: bounds.pingTimeoutMs,
 			idleConnectionTimeoutMs: bounds.idleMs,
 		},
-		{
-			createConnection: () =>
-				openSocket("path" in target ? target : { ...target, noDelay: true }, bounds.connectTimeoutMs),
-		},
+		{ createConnection: dial },
 	);
 	const sessionManager = guardSessions(manager);
 	const withLost = [...interceptors, lostConnection];
@@ -55,15 +71,14 @@ export function connectHttp2(
 		acceptCompression: [],
 		...messageLimits,
 	});
-	const stream = streamOverHttp2({
-		sessions: sessionManager,
-		baseUrl,
-		interceptors: withLost,
-		limits: messageLimits,
-	});
+	const streams = createStreamClient({ dial, limits: streamLimits, keptAlive: bounds, clock: systemClock });
+	const stream = streamOverHttp2({ streams, baseUrl, interceptors, limits: messageLimits });
 	return {
 		transport: { unary, stream },
-		close: () => manager.abort(),
+		close() {
+			manager.abort();
+			streams.close();
+		},
 	};
 }
 

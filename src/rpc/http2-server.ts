@@ -8,10 +8,14 @@ import {
 	type ServerHttp2Session,
 } from "node:http2";
 import { type AddressInfo, Server, type Socket } from "node:net";
+import type { UniversalServerRequest } from "@connectrpc/connect/protocol";
 import { universalRequestFromNodeRequest, universalResponseToNodeResponse } from "@connectrpc/connect-node";
+import { servesConnections } from "../runtime.ts";
 import { type Address, formatAddress, parseAddress } from "./address.ts";
 import { createDispatch, type Dispatch, type RpcServer, type ServeOptions } from "./carrier.ts";
+import { createStreamServer } from "./h2/server.ts";
 import { createStreamDispatch, type StreamDispatch } from "./http2-stream-server.ts";
+import { fromNode, hearNode } from "./node-stream.ts";
 import { removeStaleSocket } from "./stale-socket.ts";
 
 /** What one peer may cost. Beyond them its stream is refused or its connection ends; other connections do not notice. */
@@ -30,6 +34,10 @@ export interface Http2Limits {
 	readonly pingsOutstandingMax: number;
 	readonly invalidFramesMax: number;
 	readonly rejectedStreamsMax: number;
+	/** On connections of our own clients: bytes that wait for a peer that does not read. */
+	readonly unsentMaxBytes: number;
+	/** There, DATA frames in a row that bring nothing. */
+	readonly emptyFramesMax: number;
 	/** Against rapid reset (CVE-2023-44487): streams that a peer may reset at once, and then each second. */
 	readonly resetsBurst: number;
 	readonly resetsPerSecond: number;
@@ -48,6 +56,8 @@ export const http2Limits: Http2Limits = {
 	pingsOutstandingMax: 4,
 	invalidFramesMax: 100,
 	rejectedStreamsMax: 100,
+	unsentMaxBytes: 2 * 1024 * 1024,
+	emptyFramesMax: 100,
 	resetsBurst: 1000,
 	resetsPerSecond: 33,
 	keepAliveMs: 20_000,
@@ -58,15 +68,17 @@ export const http2Limits: Http2Limits = {
  * the last answers when a session closes. There a closing server refuses new calls and ends the sockets after the last.
  */
 const announcesEnd = !("Deno" in globalThis);
-/** Deno's server knows the streams of HTTP/2 only through the requests and answers around them. */
-const speaksFrames = !("Deno" in globalThis);
 /** There a stream says that it is closed before its last bytes have left; so long they are given, ms. */
 const flushMs = 20;
+
+/** Deno's server knows the streams of HTTP/2 only through the requests and answers around them. */
+const speaksFrames = !("Deno" in globalThis);
 
 export async function serveHttp2(options: ServeOptions, limits: Http2Limits = http2Limits): Promise<RpcServer> {
 	const { clock, onFault } = options;
 	const dispatch = createDispatch(options);
 	const dispatchStream = createStreamDispatch(options);
+	const streams = createStreamServer({ limits, clock, onStream: dispatchStream.accept, onFault });
 	const sessions = new Set<ServerHttp2Session>();
 	const sockets = new Set<Socket>();
 	const servers: Http2Server[] = [];
@@ -104,6 +116,7 @@ export async function serveHttp2(options: ServeOptions, limits: Http2Limits = ht
 		// Counted by each listener, as Node has it.
 		(server as unknown as { maxConnections: number }).maxConnections = limits.connectionsMax;
 		server.on("session", onSession);
+		if (servesConnections) streams.putBefore(server as unknown as Server);
 		server.on("connection", onSocket);
 		if ("path" in address) await removeStaleSocket(address.path);
 		await new Promise<void>((resolve, reject) => {
@@ -138,6 +151,7 @@ export async function serveHttp2(options: ServeOptions, limits: Http2Limits = ht
 	async function close(graceMs: number): Promise<void> {
 		closing = true;
 		cancelKeepAlive();
+		streams.retire();
 		const closed = servers.map((server) => new Promise<void>((resolve) => stopAccepting(server, resolve)));
 		if (announcesEnd) {
 			// Sends GOAWAY; the streams under way go on.
@@ -151,11 +165,13 @@ export async function serveHttp2(options: ServeOptions, limits: Http2Limits = ht
 			if (underWay === 0) idle();
 		}
 		const cancelCut = clock.after(graceMs, () => {
+			streams.destroy();
 			if (announcesEnd) for (const session of sessions) session.destroy();
 			else for (const socket of sockets) socket.destroy();
 		});
 		await Promise.all(closed);
 		cancelCut();
+		streams.stop();
 	}
 
 	try {
@@ -201,26 +217,22 @@ function answer(
 	onFault: ServeOptions["onFault"],
 ): void {
 	const path = request.url.split("?", 1)[0]!;
-	const serve = speaksFrames ? dispatchStream(request, path) : undefined;
-	if (serve) {
-		serve(request, response).catch((error: unknown) => {
-			onFault(error, `answering ${request.url} failed`);
-			if (response.headersSent) reset(response, error);
-			else refuse(response, 400);
-		});
-		return;
-	}
-	const handler = dispatch(path);
-	if (!handler) {
-		refuse(response, 404);
-		return;
-	}
-	let universal: Parameters<typeof handler>[0];
+	let universal: UniversalServerRequest;
 	try {
 		universal = universalRequestFromNodeRequest(request, response, undefined, undefined);
 	} catch {
 		// No URL can be made of its authority and path.
 		refuse(response, 400);
+		return;
+	}
+	const serve = speaksFrames ? dispatchStream.find(universal.method, path, universal.header) : undefined;
+	if (serve) {
+		hearNode(response.stream, serve(fromNode(response.stream), universal.header, universal.url));
+		return;
+	}
+	const handler = dispatch(path);
+	if (!handler) {
+		refuse(response, 404);
 		return;
 	}
 	handler(universal)
@@ -236,14 +248,6 @@ function answer(
 function refuse(response: Http2ServerResponse, status: number): void {
 	response.writeHead(status);
 	response.end();
-}
-
-/**
- * Once an answer has begun, only how its stream ends can say that it failed. `close` would end the answer first, and
- * where the caller has ended its own side that goes out as a good end, without the reset.
- */
-function reset({ stream }: Http2ServerResponse, cause: unknown): void {
-	if (stream && !stream.destroyed) stream.destroy(new Error("the answer cannot be completed", { cause }));
 }
 
 function actual(server: Http2Server, address: Address): Address {

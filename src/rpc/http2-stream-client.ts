@@ -1,21 +1,37 @@
-// Streaming calls of the Connect protocol straight on an HTTP/2 stream, for the client's side of the hot paths.
+// Streaming calls of the Connect protocol on HTTP/2 streams, for the client's side: the relay's hot paths.
 //
-// It says the same bytes as connect-es, whose chain of eight async generators costs several times what the message itself
-// does: 27 us for a message of one payment, against 16 here (`node bench/batch-stream.ts 1`).
-import type { ClientHttp2Stream } from "node:http2";
+// It says the same bytes as connect-es and node:http2, whose async generators and streams cost several times what the
+// message itself does, the more so in a process that is woken for each message: `node bench/batch-stream.ts`.
 import { constants as h2 } from "node:http2";
-import type { DescMessage, DescMethodStreaming, MessageShape } from "@bufbuild/protobuf";
-import { Code, ConnectError, createContextValues, type Interceptor, type Transport } from "@connectrpc/connect";
-import { createMethodSerializationLookup, createMethodUrl, runStreamingCall } from "@connectrpc/connect/protocol";
+import {
+	create,
+	type DescMessage,
+	type DescMethodStreaming,
+	isMessage,
+	type MessageInitShape,
+	type MessageShape,
+} from "@bufbuild/protobuf";
+import {
+	Code,
+	ConnectError,
+	type ContextValues,
+	createContextValues,
+	type Interceptor,
+	type StreamRequest,
+	type StreamResponse,
+	type Transport,
+} from "@connectrpc/connect";
+import { createMethodSerializationLookup, createMethodUrl } from "@connectrpc/connect/protocol";
 import { endStreamFromJson, requestHeader, validateResponse } from "@connectrpc/connect/protocol-connect";
-import type { Http2SessionManager } from "@connectrpc/connect-node";
 import type { MessageLimits } from "./carrier.ts";
 import { compressedFlag, createFrameReader, endFlag } from "./frames.ts";
+import type { StreamClient } from "./h2/client.ts";
+import type { Field } from "./h2/hpack.ts";
 import { createInbox } from "./inbox.ts";
-import { pumpFrames } from "./pump-frames.ts";
+import { type Pump, pumpFrames } from "./pump-frames.ts";
 
-export interface StreamClientOptions {
-	readonly sessions: Pick<Http2SessionManager, "request" | "notifyResponseByteRead">;
+export interface StreamCallOptions {
+	readonly streams: Pick<StreamClient, "request">;
 	readonly baseUrl: string;
 	readonly interceptors: readonly Interceptor[];
 	readonly limits: MessageLimits;
@@ -24,27 +40,34 @@ export interface StreamClientOptions {
 /** Messages that wait for their reader before the server is held up. */
 const waitingMax = 64;
 
-export function streamOverHttp2(options: StreamClientOptions): Transport["stream"] {
-	const { sessions, baseUrl, interceptors, limits } = options;
+export function streamOverHttp2(options: StreamCallOptions): Transport["stream"] {
+	const { streams, baseUrl, interceptors, limits } = options;
+	const authority = new URL(baseUrl).host;
 
+	/** `onOver`: all has been said, or the call has failed. */
 	async function open<I extends DescMessage, O extends DescMessage>(
 		method: DescMethodStreaming<I, O>,
 		header: Headers,
 		requests: AsyncIterable<MessageShape<I>>,
 		signal: AbortSignal,
+		onOver: () => void,
 	) {
-		signal.throwIfAborted();
 		const serialization = createMethodSerializationLookup(method, undefined, undefined, limits);
-		const path = `/${method.parent.typeName}/${method.name}`;
-		const stream = await sessions.request("POST", path, Object.fromEntries(header), {});
+		const { parse } = serialization.getO(true);
+		const { serialize } = serialization.getI(true);
 		const trailer = new Headers();
+		const head = Promise.withResolvers<{ status: number; header: Headers }>();
+		let ended = false;
+		let pump: Pump | undefined;
+
 		const inbox = createInbox<MessageShape<O>>({
 			waitingMax,
-			hold: (held) => void (held ? stream.pause() : stream.resume()),
-			onLeft: () => cancel(stream),
+			hold: (held) => stream.hold(held),
+			onLeft: () => {
+				stream.reset(h2.NGHTTP2_CANCEL);
+				onOver();
+			},
 		});
-		const { parse } = serialization.getO(true);
-		let ended = false;
 
 		function onFrame(flags: number, data: Uint8Array): void {
 			if (ended) throw new ConnectError("a message came after the end of the stream", Code.InvalidArgument);
@@ -55,88 +78,149 @@ export function streamOverHttp2(options: StreamClientOptions): Transport["stream
 			}
 			ended = true;
 			const { error, metadata } = endStreamFromJson(data);
-			if (error) inbox.fail(error);
 			for (const [key, value] of metadata) trailer.set(key, value);
+			if (error) inbox.fail(error);
 		}
 
 		function fail(error: unknown): void {
+			head.reject(error);
 			inbox.fail(error);
-			cancel(stream);
+			stream.reset(h2.NGHTTP2_CANCEL);
+			onOver();
 		}
 
+		signal.throwIfAborted();
 		const frames = createFrameReader(limits.readMaxBytes, onFrame);
-		stream.on("data", (chunk: Buffer) => {
-			sessions.notifyResponseByteRead(stream);
-			try {
-				frames.read(chunk);
-			} catch (error) {
-				fail(error);
-			}
+		const stream = streams.request(requestFields(method, authority, header), {
+			onHead(fields) {
+				const answered = answerOf(fields);
+				if (answered.status >= 200) head.resolve(answered);
+			},
+			onData(chunk) {
+				try {
+					frames.read(chunk);
+				} catch (error) {
+					fail(error);
+				}
+			},
+			onEnd() {
+				if (!ended) return fail(closing(h2.NGHTTP2_NO_ERROR));
+				inbox.end();
+				// There is nobody to answer what would be asked now.
+				stream.reset(h2.NGHTTP2_CANCEL);
+				onOver();
+			},
+			onDrain: () => pump?.goOn(),
+			onClose(code, error) {
+				pump?.stop();
+				fail(error ? lost(error) : closing(code));
+			},
 		});
-		stream.on("error", fail);
-		stream.once("end", () => {
-			if (ended) inbox.end();
-		});
-		// Whatever was not said by then is lost with the connection.
-		stream.once("close", () => inbox.fail(closing(stream)));
-		// Opening the connection took its time.
-		if (signal.aborted) {
-			fail(signal.reason);
-			throw signal.reason;
+		const onAbort = (): void => fail(ConnectError.from(signal.reason, Code.Canceled));
+		signal.addEventListener("abort", onAbort, { once: true });
+		const full = (one: MessageShape<I>) => (isMessage(one, method.input) ? one : create(method.input, one));
+		pump = pumpFrames(requests, (one) => serialize(full(one)), stream);
+		pump.done.then(() => stream.end(), fail);
+		const answered = await head.promise;
+		try {
+			validateResponse(method.methodKind, true, answered.status, answered.header);
+		} catch (error) {
+			fail(error);
+			throw error;
 		}
-		signal.addEventListener("abort", () => fail(signal.reason), { once: true });
-		pumpFrames(requests, serialization.getI(true).serialize, stream).then(() => stream.end(), fail);
-		const answered = await answerOf(stream);
-		validateResponse(method.methodKind, true, answered.status, answered.header);
 		return { header: answered.header, trailer, message: inbox };
 	}
 
-	return (method, signal, timeoutMs, header, input, contextValues) => {
+	return async <I extends DescMessage, O extends DescMessage>(
+		method: DescMethodStreaming<I, O>,
+		...[signal, timeoutMs, header, input, contextValues]: StreamArguments<I>
+	) => {
 		const ms = timeoutMs === undefined || timeoutMs <= 0 ? undefined : timeoutMs;
-		return runStreamingCall({
-			interceptors: [...interceptors],
-			...(signal && { signal }),
-			...(ms !== undefined && { timeoutMs: ms }),
-			req: {
-				stream: true,
-				service: method.parent,
-				method,
-				requestMethod: "POST",
-				url: createMethodUrl(baseUrl, method),
-				header: requestHeader(method.methodKind, true, ms, header, true),
-				contextValues: contextValues ?? createContextValues(),
-				message: input,
-			},
-			next: async (request) => ({
-				...request,
-				...(await open(method, request.header, request.message, request.signal)),
-			}),
+		const call = callSignal(signal, ms);
+		const innermost = async (request: StreamRequest<I, O>): Promise<StreamResponse<I, O>> => ({
+			stream: true,
+			service: request.service,
+			method: request.method,
+			...(await open(request.method, request.header, request.message, request.signal, call.over)),
 		});
+		const outermost = interceptors.reduceRight(
+			(next, interceptor) => interceptor(next),
+			innermost as unknown as ReturnType<Interceptor>,
+		);
+		const request: StreamRequest<I, O> = {
+			stream: true,
+			service: method.parent,
+			method,
+			requestMethod: "POST",
+			url: createMethodUrl(baseUrl, method),
+			header: requestHeader(method.methodKind, true, ms, header, true),
+			contextValues: contextValues ?? createContextValues(),
+			// Made whole right before it is sent.
+			message: input as AsyncIterable<MessageShape<I>>,
+			signal: call.signal,
+		};
+		try {
+			return (await outermost(request)) as unknown as StreamResponse<I, O>;
+		} catch (error) {
+			call.over();
+			throw ConnectError.from(error);
+		}
 	};
 }
 
-function cancel(stream: ClientHttp2Stream): void {
-	if (!stream.closed) stream.close(h2.NGHTTP2_CANCEL);
+type StreamArguments<I extends DescMessage> = [
+	signal: AbortSignal | undefined,
+	timeoutMs: number | undefined,
+	header: HeadersInit | undefined,
+	input: AsyncIterable<MessageInitShape<I>>,
+	contextValues?: ContextValues,
+];
+
+/** Aborts with the caller's signal, or after its time. `over`: neither matters any more. */
+function callSignal(given: AbortSignal | undefined, timeoutMs: number | undefined) {
+	const controller = new AbortController();
+	const onAbort = (): void => controller.abort(given?.reason);
+	if (given?.aborted) onAbort();
+	else given?.addEventListener("abort", onAbort, { once: true });
+	const late = (): void => controller.abort(new ConnectError("the operation timed out", Code.DeadlineExceeded));
+	const timer = timeoutMs === undefined ? undefined : setTimeout(late, timeoutMs);
+	return {
+		signal: controller.signal,
+		over() {
+			clearTimeout(timer);
+			given?.removeEventListener("abort", onAbort);
+		},
+	};
 }
 
-/** The head of the answer; rejects where the stream ends before it. */
-function answerOf(stream: ClientHttp2Stream): Promise<{ status: number; header: Headers }> {
-	return new Promise((resolve, reject) => {
-		stream.once("response", (fields) => {
-			const header = new Headers();
-			for (const [name, value] of Object.entries(fields))
-				if (!name.startsWith(":") && value !== undefined) header.set(name, String(value));
-			resolve({ status: fields[":status"] ?? 0, header });
-		});
-		stream.once("error", reject);
-		stream.once("close", () => reject(closing(stream)));
-	});
+function requestFields(method: DescMethodStreaming, authority: string, header: Headers): Field[] {
+	return [
+		[":method", "POST"],
+		[":scheme", "http"],
+		[":authority", authority],
+		[":path", `/${method.parent.typeName}/${method.name}`],
+		...header,
+	];
 }
 
-function closing({ rstCode = h2.NGHTTP2_NO_ERROR }: ClientHttp2Stream): ConnectError {
-	if (rstCode === h2.NGHTTP2_ENHANCE_YOUR_CALM)
+function answerOf(fields: readonly Field[]): { status: number; header: Headers } {
+	const header = new Headers();
+	let status = 0;
+	for (const [name, value] of fields) {
+		if (name === ":status") status = Number(value);
+		else header.append(name, value);
+	}
+	return { status, header };
+}
+
+function lost(error: Error): ConnectError {
+	return new ConnectError(error.message, Code.Unavailable, undefined, undefined, error);
+}
+
+function closing(code: number): ConnectError {
+	if (code === h2.NGHTTP2_ENHANCE_YOUR_CALM)
 		return new ConnectError("the server is asked too much", Code.ResourceExhausted);
-	if (rstCode === h2.NGHTTP2_NO_ERROR || rstCode === h2.NGHTTP2_CANCEL || rstCode === h2.NGHTTP2_REFUSED_STREAM)
+	if (code === h2.NGHTTP2_NO_ERROR || code === h2.NGHTTP2_CANCEL || code === h2.NGHTTP2_REFUSED_STREAM)
 		return new ConnectError("the connection ended before the stream did", Code.Unavailable);
-	return new ConnectError(`the stream was reset with code ${rstCode}`, Code.Internal);
+	return new ConnectError(`the stream was reset with code ${code}`, Code.Internal);
 }

@@ -1,8 +1,8 @@
-// Streaming calls of the Connect protocol straight on an HTTP/2 stream, for the server's side of the hot paths.
+// Streaming calls of the Connect protocol on HTTP/2 streams, for the server's side of the relay's hot paths.
 //
-// It says the same bytes as connect-es, and leaves to it every call that is not binary Connect without compression, and
-// every kind of call that is not streamed both ways or to the client.
-import { type Http2ServerRequest, type Http2ServerResponse, constants as h2, type ServerHttp2Stream } from "node:http2";
+// It says the same bytes as connect-es. Streams come here from the connections of the relay's own clients (h2/server.ts);
+// those of everybody else are connect-es's.
+import { constants as h2 } from "node:http2";
 import { create, type DescMessage, isMessage, type Message, type MessageInitShape } from "@bufbuild/protobuf";
 import {
 	Code,
@@ -23,104 +23,184 @@ import {
 	headerTimeout,
 	parseTimeout,
 } from "@connectrpc/connect/protocol-connect";
-import { universalRequestFromNodeRequest } from "@connectrpc/connect-node";
 import { type MessageLimits, messageLimits, type Routes } from "./carrier.ts";
 import { compressedFlag, createFrameReader, encodeFrame, endFlag } from "./frames.ts";
-import { createInbox, type Inbox } from "./inbox.ts";
-import { isOpen, pumpFrames } from "./pump-frames.ts";
+import type { Field } from "./h2/hpack.ts";
+import { nobody, type Stream, type StreamEvents } from "./h2/stream.ts";
+import { createInbox } from "./inbox.ts";
+import { type Pump, pumpFrames } from "./pump-frames.ts";
 
-type Spec = Extract<MethodImplSpec, { kind: "bidi_streaming" | "server_streaming" }>;
-/** Answers the call, and resolves when that is done. Throws where no URL can be made of the request. */
-type Serve = (request: Http2ServerRequest, response: Http2ServerResponse) => Promise<void>;
-/** What serves this request; `undefined` where connect-es is to do it. */
-export type StreamDispatch = (request: Http2ServerRequest, path: string) => Serve | undefined;
+type Spec = Exclude<MethodImplSpec, { kind: "unary" }>;
+/** Serves a stream whose request has this header, and hears of it. */
+type Serve = (stream: Stream, header: Headers, url: string) => StreamEvents;
+
+export interface StreamDispatch {
+	/** What serves such a request; `undefined` where it is not a plain one, or not one for a stream that is served. */
+	find(method: string, path: string, header: Headers): Serve | undefined;
+	/** Serves a stream that one of our own clients has opened. */
+	accept(stream: Stream, fields: readonly Field[]): StreamEvents;
+}
 
 export interface StreamServerOptions {
 	readonly routes: Routes;
 	readonly interceptors?: readonly Interceptor[];
 	readonly limits?: MessageLimits;
+	/** Told of what no caller can be told. */
+	readonly onFault: (error: unknown, what: string) => void;
 }
 
 /** Messages that wait for their reader before the client is held up. */
 const waitingMax = 64;
 
 export function createStreamDispatch(options: StreamServerOptions): StreamDispatch {
-	const { routes, interceptors = [], limits = messageLimits } = options;
+	const { routes, interceptors = [], limits = messageLimits, onFault } = options;
 	const byPath = new Map<string, Serve>();
 	const collect: ConnectRouter = {
 		handlers: [],
 		service(service, implementation) {
 			for (const spec of Object.values(createServiceImplSpec(service, implementation).methods))
-				if (spec.kind === "bidi_streaming" || spec.kind === "server_streaming")
-					byPath.set(`/${service.typeName}/${spec.method.name}`, serveStream(spec, interceptors, limits));
+				if (spec.kind !== "unary")
+					byPath.set(`/${service.typeName}/${spec.method.name}`, serveStream(spec, interceptors, limits, onFault));
 			return collect;
 		},
 		rpc: () => collect,
 	};
 	routes(collect);
-	return ({ method, headers }, path) => {
-		const plain = method === "POST" && headers["content-type"] === contentTypeStreamProto;
-		const encoding = headers[headerStreamEncoding.toLowerCase()] ?? "identity";
-		return plain && encoding === "identity" ? byPath.get(path) : undefined;
+	function find(method: string, path: string, header: Headers): Serve | undefined {
+		const plain = method === "POST" && header.get("content-type") === contentTypeStreamProto;
+		return plain && (header.get(headerStreamEncoding) ?? "identity") === "identity" ? byPath.get(path) : undefined;
+	}
+
+	return {
+		find,
+		accept(stream, fields) {
+			const { pseudo, header } = read(fields);
+			const path = pseudo[":path"] ?? "";
+			const url = URL.parse(path, `http://${pseudo[":authority"]}`);
+			const serve = find(pseudo[":method"] ?? "", path, header);
+			if (url && serve) return serve(stream, header, url.href);
+			stream.answer([[":status", url ? "404" : "400"]]);
+			stream.end();
+			return nobody;
+		},
 	};
 }
 
-function serveStream(spec: Spec, interceptors: readonly Interceptor[], limits: MessageLimits): Serve {
+function read(fields: readonly Field[]): { readonly pseudo: Record<string, string>; readonly header: Headers } {
+	const pseudo: Record<string, string> = {};
+	const header = new Headers();
+	for (const [name, value] of fields) {
+		if (name.startsWith(":")) pseudo[name] = value;
+		else header.append(name, value);
+	}
+	return { pseudo, header };
+}
+
+function serveStream(
+	spec: Spec,
+	interceptors: readonly Interceptor[],
+	limits: MessageLimits,
+	onFault: StreamServerOptions["onFault"],
+): Serve {
 	const { method } = spec;
 	const serialization = createMethodSerializationLookup(method, undefined, undefined, limits);
 	const { parse } = serialization.getI(true);
 	const { serialize } = serialization.getO(true);
 
-	return async (request, response) => {
-		const { url, header, signal } = universalRequestFromNodeRequest(request, response, undefined, undefined);
-		const { stream } = response;
+	return (stream, header, url) => {
 		const timeout = parseTimeout(header.get(headerTimeout), Number.MAX_SAFE_INTEGER);
+		const gone = new AbortController();
 		const context = createHandlerContext({
 			service: method.parent,
 			method,
 			requestMethod: "POST",
 			protocolName: "connect",
 			requestHeader: header,
-			requestSignal: signal,
+			requestSignal: gone.signal,
 			url,
 			...(timeout.timeoutMs !== undefined && { timeoutMs: timeout.timeoutMs }),
 		});
-		const requests = receive(stream, parse, limits);
-		const head = (): void => {
-			if (stream.headersSent || stream.destroyed) return;
-			stream.respond({
-				":status": 200,
-				"content-type": contentTypeStreamProto,
-				...Object.fromEntries(context.responseHeader),
-			});
-		};
-		let failure: ConnectError | undefined;
-		try {
+		const requests = createInbox<Message>({
+			waitingMax,
+			hold: (held) => stream.hold(held),
+			// What still comes is thrown away, so that the client can end its side.
+			onLeft: () => stream.hold(false),
+		});
+		const frames = createFrameReader(limits.readMaxBytes, (flags, data) => {
+			if (flags & compressedFlag) throw new ConnectError("a message is compressed", Code.Internal);
+			if (flags & endFlag) throw new ConnectError("only an answer has a last frame", Code.InvalidArgument);
+			requests.push(parse(data));
+		});
+		let pump: Pump | undefined;
+		let answered = false;
+
+		function head(): void {
+			if (answered) return;
+			answered = true;
+			stream.answer([[":status", "200"], ["content-type", contentTypeStreamProto], ...context.responseHeader]);
+		}
+
+		async function answer(): Promise<void> {
 			if (timeout.error) throw timeout.error;
 			const { message } = await invoke(spec, context, requests, interceptors);
-			await pumpFrames(
+			const full = (one: Message | MessageInitShape<DescMessage>) =>
+				isMessage(one, method.output) ? one : create(method.output, one);
+			pump = pumpFrames(
 				message,
 				(one) => {
 					// A handler may set headers until it gives its first message.
 					head();
-					return serialize(isMessage(one, method.output) ? one : create(method.output, one));
+					return serialize(full(one));
 				},
 				stream,
 			);
-		} catch (error) {
-			failure = asConnectError(error);
+			if (stream.closed) pump.stop();
+			await pump.done;
 		}
-		context.abort(failure);
-		requests.end();
-		// What still comes is thrown away. A stream that is held up would never close.
-		stream.resume();
-		if (!isOpen(stream)) return;
-		head();
-		const ending = JSON.stringify(endStreamToJson(context.responseTrailer, failure, undefined));
-		stream.end(encodeFrame(endFlag, Buffer.from(ending)), () => {
-			// The caller may keep its side open for ever; a whole answer may ask it to stop (RFC 9113, section 8.1).
-			if (failure && !stream.closed && !stream.readableEnded) stream.close(h2.NGHTTP2_NO_ERROR);
-		});
+
+		function end(failure?: ConnectError): void {
+			context.abort(failure);
+			requests.end();
+			// What still comes is thrown away. A stream that is held up would never close.
+			stream.hold(false);
+			if (!stream.writable) return;
+			head();
+			const ending = JSON.stringify(endStreamToJson(context.responseTrailer, failure, undefined));
+			stream.end(encodeFrame(endFlag, Buffer.from(ending)));
+		}
+
+		answer()
+			.then(
+				() => end(),
+				(error: unknown) => end(asConnectError(error)),
+			)
+			.catch((error: unknown) => {
+				// Once an answer has begun, only how its stream ends can say that it failed.
+				onFault(error, `answering ${url} failed`);
+				stream.reset(h2.NGHTTP2_INTERNAL_ERROR);
+			});
+
+		return {
+			...nobody,
+			onData(chunk) {
+				try {
+					frames.read(chunk);
+				} catch (error) {
+					requests.fail(error);
+				}
+			},
+			onEnd() {
+				if (frames.cut) requests.fail(new ConnectError("the stream ended within a message", Code.InvalidArgument));
+				else requests.end();
+			},
+			onDrain: () => pump?.goOn(),
+			onClose() {
+				const why = new ConnectError("the caller has gone", Code.Canceled);
+				gone.abort(why);
+				requests.fail(why);
+				pump?.stop();
+			},
+		};
 	};
 }
 
@@ -137,7 +217,7 @@ function invoke(
 		const { header: requestHeader, signal, contextValues: values } = call;
 		const seen = { ...context, requestHeader, signal, values };
 		const input = call.message as AsyncIterable<Message>;
-		const message = spec.kind === "bidi_streaming" ? spec.impl(input, seen) : spec.impl(await onlyOne(input), seen);
+		const message = await carryOut(spec, input, seen);
 		const { responseHeader: header, responseTrailer: trailer } = context;
 		return {
 			stream: true,
@@ -165,35 +245,18 @@ function invoke(
 	}) as Promise<StreamResponse>;
 }
 
-function receive(
-	stream: ServerHttp2Stream,
-	parse: (data: Uint8Array) => Message,
-	limits: MessageLimits,
-): Inbox<Message> {
-	const inbox = createInbox<Message>({
-		waitingMax,
-		hold: (held) => void (held ? stream.pause() : stream.resume()),
-		// What still comes is thrown away, so that the client can end its side.
-		onLeft: () => void stream.resume(),
-	});
-	const frames = createFrameReader(limits.readMaxBytes, (flags, data) => {
-		if (flags & compressedFlag) throw new ConnectError("a message is compressed", Code.Internal);
-		if (flags & endFlag) throw new ConnectError("only an answer has a last frame", Code.InvalidArgument);
-		inbox.push(parse(data));
-	});
-	stream.on("data", (chunk: Buffer) => {
-		try {
-			frames.read(chunk);
-		} catch (error) {
-			inbox.fail(error);
-		}
-	});
-	stream.once("end", () => {
-		if (frames.cut) inbox.fail(new ConnectError("the stream ended within a message", Code.InvalidArgument));
-		else inbox.end();
-	});
-	stream.once("close", () => inbox.fail(new ConnectError("the caller has gone", Code.Canceled)));
-	return inbox;
+async function carryOut(
+	spec: Spec,
+	requests: AsyncIterable<Message>,
+	context: HandlerContext,
+): Promise<AsyncIterable<Message | MessageInitShape<DescMessage>>> {
+	if (spec.kind === "bidi_streaming") return spec.impl(requests, context);
+	if (spec.kind === "server_streaming") return spec.impl(await onlyOne(requests), context);
+	return one(await spec.impl(requests, context));
+}
+
+async function* one<T>(value: T): AsyncGenerator<T> {
+	yield value;
 }
 
 async function onlyOne(messages: AsyncIterable<Message>): Promise<Message> {

@@ -1,35 +1,42 @@
 // Writes a stream's messages as frames, as they come, while the other side takes them.
-import type { Writable } from "node:stream";
+import { receive } from "./flow.ts";
 import { encodeFrame } from "./frames.ts";
+import type { Stream } from "./h2/stream.ts";
 
-/** Resolves when there are no more messages, or the stream is closed; rejects where one cannot be had or encoded. */
-export async function pumpFrames<T>(
-	messages: AsyncIterable<T>,
-	serialize: (message: T) => Uint8Array,
-	stream: Writable,
-): Promise<void> {
-	const it = messages[Symbol.asyncIterator]();
-	for (;;) {
-		const next = await it.next();
-		if (next.done) return;
-		if (!isOpen(stream)) break;
-		if (!stream.write(encodeFrame(0, serialize(next.value)))) await drained(stream);
-	}
-	await it.return?.();
+export interface Pump {
+	/** Resolves when there are no more messages, or the stream has closed; rejects where one cannot be had or encoded. */
+	readonly done: Promise<void>;
+	/** To be called when the stream takes more again. */
+	goOn(): void;
+	/** To be called when the stream has closed. */
+	stop(): void;
 }
 
-export function isOpen(stream: Writable): boolean {
-	return !stream.destroyed && !stream.writableEnded;
-}
-
-function drained(stream: Writable): Promise<void> {
-	return new Promise((resolve) => {
-		const go = (): void => {
-			stream.off("drain", go);
-			stream.off("close", go);
-			resolve();
-		};
-		stream.on("drain", go);
-		stream.on("close", go);
+export function pumpFrames<T>(messages: AsyncIterable<T>, serialize: (message: T) => Uint8Array, stream: Stream): Pump {
+	const { promise, resolve, reject } = Promise.withResolvers<void>();
+	let full = false;
+	let hold = (): void => {};
+	const flow = receive(messages, {
+		onMessage(message) {
+			if (stream.write(encodeFrame(0, serialize(message)))) return;
+			full = true;
+			hold();
+		},
+		onEnd: resolve,
+		onError: reject,
 	});
+	hold = () => flow.hold(true);
+	// What waited already has come before there was a flow to hold.
+	if (full) hold();
+	return {
+		done: promise,
+		goOn() {
+			full = false;
+			flow.hold(false);
+		},
+		stop() {
+			flow.leave();
+			resolve();
+		},
+	};
 }

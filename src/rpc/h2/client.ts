@@ -1,0 +1,86 @@
+// The connection that a client's streams share: opened with the first of them, kept alive, and opened again when it is gone.
+import type { Socket } from "node:net";
+import type { Clock } from "../../clock.ts";
+import { type Connection, type ConnectionLimits, openConnection } from "./connection.ts";
+import type { Field } from "./hpack.ts";
+import { mark } from "./mark.ts";
+import type { Stream, StreamEvents } from "./stream.ts";
+
+export interface KeptAlive {
+	/** A connection with streams that was silent for so long is asked for a sign of life, ms. */
+	readonly pingIntervalMs: number;
+	/** Without that sign for so long it ends, ms. */
+	readonly pingTimeoutMs: number;
+	/** A connection without streams is closed after so long, ms. */
+	readonly idleMs: number;
+}
+
+export interface StreamClientOptions {
+	readonly dial: () => Socket;
+	readonly limits: ConnectionLimits;
+	readonly keptAlive: KeptAlive;
+	readonly clock: Pick<Clock, "monotonic" | "after">;
+}
+
+export interface StreamClient {
+	/** Opens a stream at once; where no connection comes about it closes with the error that says why. */
+	request(fields: readonly Field[], events: StreamEvents): Stream;
+	/** Cuts what is open. */
+	close(): void;
+}
+
+export function createStreamClient({ dial, limits, keptAlive, clock }: StreamClientOptions): StreamClient {
+	const { pingIntervalMs, pingTimeoutMs, idleMs } = keptAlive;
+	const connections = new Set<Connection>();
+	let current: Connection | undefined;
+
+	function connect(): Connection {
+		const socket = dial();
+		const { monotonic: nowMs } = clock;
+		const connection = openConnection({ socket, side: "client", limits, nowMs, settings: [mark] });
+		let failure: Error | undefined;
+		let cancel = clock.after(pingIntervalMs, look);
+		let heard = 0;
+		let idleSinceMs = nowMs();
+
+		function look(): void {
+			cancel = clock.after(pingIntervalMs, look);
+			if (connection.streams > 0) idleSinceMs = nowMs();
+			else if (nowMs() - idleSinceMs >= idleMs) connection.retire();
+			if (connection.heard > heard) heard = connection.heard;
+			else if (connection.streams > 0) ask();
+		}
+
+		function ask(): void {
+			connection.ping();
+			cancel();
+			cancel = clock.after(pingTimeoutMs, () => {
+				if (connection.heard === heard) connection.destroy(new Error("the connection gives no sign of life"));
+				else look();
+			});
+		}
+
+		socket.on("data", connection.read);
+		socket.on("end", () => socket.end());
+		socket.on("error", (error) => {
+			failure = error;
+		});
+		socket.on("close", () => {
+			cancel();
+			connections.delete(connection);
+			connection.destroy(failure);
+		});
+		connections.add(connection);
+		return connection;
+	}
+
+	return {
+		request(fields, events) {
+			if (!current?.open) current = connect();
+			return current.request(fields, events);
+		},
+		close() {
+			for (const connection of connections) connection.destroy();
+		},
+	};
+}

@@ -1,0 +1,381 @@
+// One HTTP/2 connection, from either side: its streams, their windows, its signs of life and its end (RFC 9113).
+//
+// For the few connections between the relay's own services, whose streams live for hours and carry small messages:
+// node:http2 takes several times as much code, and CPU, for a message of one payment. What such streams do not need is
+// not here: server push, priorities, headers in pieces. A peer that sends those, or breaks a rule, loses the connection.
+import { constants as h2 } from "node:http2";
+import type { Socket } from "node:net";
+import {
+	createFrameReader,
+	decodeSettings,
+	encodeFrame,
+	encodeNumbers,
+	encodeSettings,
+	flag,
+	payloadMaxBytes,
+	preface,
+	setting,
+	type,
+} from "./frame.ts";
+import { decodeFields, encodeFields, type Field, HeaderError } from "./hpack.ts";
+import { createStream, type Stream, type StreamEvents, type StreamLink, type StreamPart, windowMax } from "./stream.ts";
+
+/** What one peer may cost. */
+export interface ConnectionLimits {
+	/** Streams open at the same time. */
+	readonly streamsMax: number;
+	/** Bytes of a stream that may be on their way to a reader that does not take them; of a connection, 16 times that. */
+	readonly windowBytes: number;
+	readonly headerMaxBytes: number;
+	/** Entries in one SETTINGS frame. */
+	readonly settingsMax: number;
+	/** Bytes that wait for a peer that does not read. */
+	readonly unsentMaxBytes: number;
+	/** DATA frames in a row that bring nothing. */
+	readonly emptyFramesMax: number;
+	/** Against rapid reset (CVE-2023-44487): streams that a peer may reset at once, and then each second. */
+	readonly resetsBurst: number;
+	readonly resetsPerSecond: number;
+}
+
+export interface ConnectionOptions {
+	readonly socket: Socket;
+	readonly side: "client" | "server";
+	readonly limits: ConnectionLimits;
+	/** On a clock that never goes back, ms. */
+	readonly nowMs: () => number;
+	/** Settings beside those that the limits make. */
+	readonly settings?: readonly (readonly [id: number, value: number])[];
+	/** A server's: the peer has opened a stream. Who is to hear of it? */
+	readonly onStream?: (stream: Stream, fields: readonly Field[]) => StreamEvents;
+}
+
+export interface Connection {
+	/** Takes what the peer has sent. */
+	read(chunk: Buffer): void;
+	/** A client's: opens a stream. Look at `open` before. */
+	request(fields: readonly Field[], events: StreamEvents): Stream;
+	/** Whether new streams are possible. */
+	readonly open: boolean;
+	readonly streams: number;
+	/** Bytes that have come. */
+	readonly heard: number;
+	/** Asks for a sign of life. */
+	ping(): void;
+	/** Takes no more streams; those that are open go on, and the connection ends with the last. */
+	retire(): void;
+	/** Its socket has closed, or is to be: all streams close, with this error. */
+	destroy(error?: Error): void;
+}
+
+/** Section 6.9.2; that of the connection can only be raised. */
+const defaultWindow = 65_535;
+/** Full windows that a connection has room for. */
+const windowsMax = 16;
+const pingBytes = Buffer.alloc(8);
+
+/** A rule of HTTP/2 that the peer broke, and the code that tells it so (section 7). */
+class PeerError extends Error {
+	override readonly name = "PeerError";
+	readonly code: number;
+	constructor(code: number, message: string) {
+		super(message);
+		this.code = code;
+	}
+}
+
+const broken = (what: string): PeerError => new PeerError(h2.NGHTTP2_PROTOCOL_ERROR, what);
+const tooMuch = (what: string): PeerError => new PeerError(h2.NGHTTP2_ENHANCE_YOUR_CALM, `too many ${what}`);
+const notGranted = (): PeerError => new PeerError(h2.NGHTTP2_FLOW_CONTROL_ERROR, "more came than was granted");
+
+export function openConnection(options: ConnectionOptions): Connection {
+	const { socket, side, limits, nowMs, onStream } = options;
+	const { windowBytes } = limits;
+	const streams = new Map<number, StreamPart>();
+	/** The newest stream; clients number theirs 1, 3, 5 … */
+	let lastId = side === "client" ? -1 : 0;
+	let greeted = false;
+	let retired = false;
+	let over = false;
+	let heard = 0;
+	// What may be sent: by the peer's windows, and by what the socket has not taken yet.
+	let sendWindow = defaultWindow;
+	let streamSendWindow = defaultWindow;
+	let outgoing: Buffer[] = [];
+	let outgoingBytes = 0;
+	let flushing = false;
+	let somethingWaits = false;
+	// What the peer may send, and what it sent that was taken and not granted anew.
+	const grantedMax = windowBytes * windowsMax;
+	let granted = defaultWindow;
+	let taken = 0;
+	let emptyFrames = 0;
+	let resetsLeft = limits.resetsBurst;
+	let resetsAtMs = nowMs();
+
+	// ── out ──
+
+	/** What is sent in one turn goes together. */
+	function send(frame: Buffer): void {
+		outgoing.push(frame);
+		outgoingBytes += frame.length;
+		if (flushing) return;
+		flushing = true;
+		process.nextTick(flush);
+	}
+
+	function flush(): void {
+		flushing = false;
+		if (outgoing.length === 0 || socket.destroyed) return;
+		const bytes = outgoing.length === 1 ? outgoing[0]! : Buffer.concat(outgoing, outgoingBytes);
+		outgoing = [];
+		outgoingBytes = 0;
+		const all = socket.write(bytes);
+		if (socket.writableLength > limits.unsentMaxBytes) destroy(new Error("the peer does not read"));
+		else if (all) pushAll();
+	}
+
+	function pushAll(): void {
+		if (!somethingWaits) return;
+		somethingWaits = false;
+		for (const part of [...streams.values()]) part.push();
+	}
+
+	function take(bytes: number): void {
+		taken += bytes;
+		if (over || taken < grantedMax / 2) return;
+		send(encodeNumbers(type.windowUpdate, 0, 0, taken));
+		granted += taken;
+		taken = 0;
+	}
+
+	const linkOf = (id: number): StreamLink => ({
+		send,
+		room: () => (socket.writableNeedDrain || outgoingBytes >= socket.writableHighWaterMark ? 0 : sendWindow),
+		used(bytes) {
+			sendWindow -= bytes;
+		},
+		waits() {
+			somethingWaits = true;
+		},
+		taken: take,
+		closed() {
+			streams.delete(id);
+			endIfDone();
+		},
+	});
+
+	// ── in ──
+
+	const readFrames = createFrameReader(onFrame, () => {
+		throw new PeerError(h2.NGHTTP2_FRAME_SIZE_ERROR, `a frame has more than ${payloadMaxBytes} bytes`);
+	});
+
+	function onFrame(kind: number, flags: number, id: number, payload: Buffer): void {
+		if (over) return;
+		if (!greeted && kind !== type.settings) throw broken("the first frame is not SETTINGS");
+		if (kind === type.data) onData(flags, id, payload);
+		else if (kind === type.windowUpdate) onWindowUpdate(id, payload);
+		else if (kind === type.headers) onHeaders(flags, id, payload);
+		else if (kind === type.rstStream) onReset(id, payload);
+		else if (kind === type.settings) onSettings(flags, id, payload);
+		else if (kind === type.ping) onPing(flags, id, payload);
+		else if (kind === type.goaway) onGoaway(payload);
+		else if (kind === type.pushPromise || kind === type.continuation) throw broken(`a frame of type ${kind} came`);
+		// Nothing is thought of types that are not known (section 4.1).
+	}
+
+	/** `undefined` for a stream that has closed. */
+	function known(id: number): StreamPart | undefined {
+		if (id > lastId || id % 2 === 0) throw broken(`stream ${id} was never opened`);
+		return streams.get(id);
+	}
+
+	function onData(flags: number, id: number, payload: Buffer): void {
+		const part = known(id);
+		const ends = (flags & flag.endStream) !== 0;
+		granted -= payload.length;
+		if (granted < 0) throw notGranted();
+		emptyFrames = payload.length > 0 || ends ? 0 : emptyFrames + 1;
+		if (emptyFrames > limits.emptyFramesMax) throw tooMuch("frames that bring nothing");
+		if (!part) take(payload.length);
+		else if (!part.receive(unpadded(flags, payload), payload.length)) throw notGranted();
+		if (ends) part?.receiveEnd();
+	}
+
+	function onHeaders(flags: number, id: number, payload: Buffer): void {
+		if ((flags & flag.endHeaders) === 0) throw broken("a header came in pieces");
+		if (payload.length > limits.headerMaxBytes) throw tooMuch("header fields");
+		const block = unpadded(flags, payload).subarray((flags & flag.priority) !== 0 ? 5 : 0);
+		const fields = decode(block);
+		if (side === "server" && id > lastId) accept(id, fields);
+		// After its head a stream has only trailers, which say nothing here.
+		else if (side === "client") known(id)?.head(fields);
+		if ((flags & flag.endStream) !== 0) known(id)?.receiveEnd();
+	}
+
+	function accept(id: number, fields: readonly Field[]): void {
+		if (id % 2 === 0) throw broken(`a client's stream has number ${id}`);
+		lastId = id;
+		if (retired || streams.size >= limits.streamsMax) {
+			send(encodeNumbers(type.rstStream, 0, id, h2.NGHTTP2_REFUSED_STREAM));
+			return;
+		}
+		const part = add(id);
+		part.hear(onStream!(part.stream, fields));
+	}
+
+	function add(id: number): StreamPart {
+		const part = createStream(id, side, linkOf(id), streamSendWindow, windowBytes);
+		streams.set(id, part);
+		return part;
+	}
+
+	function onReset(id: number, payload: Buffer): void {
+		if (payload.length !== 4) throw badSize("RST_STREAM");
+		const part = known(id);
+		if (part && side === "server" && !mayReset()) throw tooMuch("streams that were reset");
+		part?.close(payload.readUInt32BE());
+	}
+
+	function mayReset(): boolean {
+		const now = nowMs();
+		resetsLeft = Math.min(limits.resetsBurst, resetsLeft + ((now - resetsAtMs) / 1000) * limits.resetsPerSecond);
+		resetsAtMs = now;
+		return --resetsLeft >= 0;
+	}
+
+	function onSettings(flags: number, id: number, payload: Buffer): void {
+		if (id !== 0) throw broken("SETTINGS of a stream");
+		greeted = true;
+		if ((flags & flag.ack) !== 0) return;
+		const settings = decodeSettings(payload);
+		if (!settings) throw badSize("SETTINGS");
+		if (settings.length > limits.settingsMax) throw tooMuch("settings");
+		for (const [name, value] of settings) {
+			if (name !== setting.initialWindow) continue;
+			if (value > windowMax) throw notGranted();
+			const by = value - streamSendWindow;
+			streamSendWindow = value;
+			for (const part of [...streams.values()]) if (!part.widen(by)) throw notGranted();
+		}
+		send(encodeFrame(type.settings, flag.ack, 0));
+	}
+
+	function onPing(flags: number, id: number, payload: Buffer): void {
+		if (id !== 0) throw broken("PING of a stream");
+		if (payload.length !== pingBytes.length) throw badSize("PING");
+		if ((flags & flag.ack) === 0) send(encodeFrame(type.ping, flag.ack, 0, payload));
+	}
+
+	function onWindowUpdate(id: number, payload: Buffer): void {
+		if (payload.length !== 4) throw badSize("WINDOW_UPDATE");
+		const by = payload.readUInt32BE() & 0x7fffffff;
+		if (by === 0) throw broken("a window grows by nothing");
+		if (id !== 0) {
+			if (known(id)?.widen(by) === false) throw notGranted();
+			return;
+		}
+		sendWindow += by;
+		if (sendWindow > windowMax) throw notGranted();
+		pushAll();
+	}
+
+	/** Where all is well, streams that the peer has looked at go on. */
+	function onGoaway(payload: Buffer): void {
+		if (payload.length < 8) throw badSize("GOAWAY");
+		retired = true;
+		const last = payload.readUInt32BE() & 0x7fffffff;
+		const code = payload.readUInt32BE(4);
+		for (const [id, part] of [...streams]) {
+			if (code !== h2.NGHTTP2_NO_ERROR) part.close(code);
+			else if (id > last) part.close(h2.NGHTTP2_REFUSED_STREAM);
+		}
+		endIfDone();
+	}
+
+	// ── ends ──
+
+	function endIfDone(): void {
+		if (!retired || over || streams.size > 0) return;
+		flush();
+		socket.end();
+	}
+
+	function destroy(error?: Error): void {
+		if (over) return;
+		over = true;
+		retired = true;
+		for (const part of [...streams.values()]) part.close(h2.NGHTTP2_CANCEL, error);
+		socket.destroy();
+	}
+
+	const settings = [
+		[setting.headerTableSize, 0],
+		...(side === "client" ? [[setting.enablePush, 0] as const] : [[setting.streamsMax, limits.streamsMax] as const]),
+		[setting.initialWindow, windowBytes],
+		...(options.settings ?? []),
+	] as const;
+	if (side === "client") send(preface);
+	send(encodeSettings(settings));
+	take(grantedMax - defaultWindow);
+	socket.on("drain", pushAll);
+
+	return {
+		read(chunk) {
+			heard += chunk.length;
+			try {
+				readFrames(chunk);
+			} catch (error) {
+				if (!(error instanceof PeerError)) throw error;
+				send(encodeNumbers(type.goaway, 0, 0, Math.max(0, lastId), error.code));
+				flush();
+				destroy(error);
+			}
+		},
+		request(fields, events) {
+			lastId += 2;
+			const part = add(lastId);
+			part.hear(events);
+			send(encodeFrame(type.headers, flag.endHeaders, lastId, encodeFields(fields)));
+			return part.stream;
+		},
+		get open() {
+			return !retired && !socket.destroyed;
+		},
+		get streams() {
+			return streams.size;
+		},
+		get heard() {
+			return heard;
+		},
+		ping: () => send(encodeFrame(type.ping, 0, 0, pingBytes)),
+		retire() {
+			if (retired) return;
+			retired = true;
+			send(encodeNumbers(type.goaway, 0, 0, Math.max(0, lastId), h2.NGHTTP2_NO_ERROR));
+			endIfDone();
+		},
+		destroy,
+	};
+}
+
+function badSize(what: string): PeerError {
+	return new PeerError(h2.NGHTTP2_FRAME_SIZE_ERROR, `${what} has a wrong length`);
+}
+
+function unpadded(flags: number, payload: Buffer): Buffer {
+	if ((flags & flag.padded) === 0) return payload;
+	const padding = payload[0] ?? 0;
+	if (padding >= payload.length) throw broken("there is more padding than frame");
+	return payload.subarray(1, payload.length - padding);
+}
+
+function decode(block: Buffer): Field[] {
+	try {
+		return decodeFields(block);
+	} catch (error) {
+		if (!(error instanceof HeaderError)) throw error;
+		throw new PeerError(h2.NGHTTP2_COMPRESSION_ERROR, error.message);
+	}
+}

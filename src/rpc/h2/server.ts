@@ -1,0 +1,110 @@
+// A server's connections that carry nothing but streams of the relay's own clients: taken before node:http2 has them.
+import type { Server, Socket } from "node:net";
+import type { Clock } from "../../clock.ts";
+import { type Connection, type ConnectionLimits, openConnection } from "./connection.ts";
+import { preface } from "./frame.ts";
+import type { Field } from "./hpack.ts";
+import { isMarked } from "./mark.ts";
+import type { Stream, StreamEvents } from "./stream.ts";
+
+export interface StreamServerOptions {
+	readonly limits: ConnectionLimits & {
+		/** A connection is asked for a sign of life so often, ms, and ends when it gave none until the next time. */
+		readonly keepAliveMs: number;
+	};
+	readonly clock: Pick<Clock, "monotonic" | "after">;
+	/** A stream that was opened, and who is to hear of it. */
+	readonly onStream: (stream: Stream, fields: readonly Field[]) => StreamEvents;
+	readonly onFault: (error: unknown, what: string) => void;
+}
+
+export interface StreamServer {
+	/** Looks at the server's connections before it does. To be called before it listens. */
+	putBefore(server: Server): void;
+	/** Takes no more streams; connections end with their last one. */
+	retire(): void;
+	destroy(): void;
+	/** After `destroy`: nothing is looked at any more. */
+	stop(): void;
+}
+
+export function createStreamServer({ limits, clock, onStream, onFault }: StreamServerOptions): StreamServer {
+	const { monotonic: nowMs } = clock;
+	/** What was heard of each when it was last asked for a sign of life. */
+	const connections = new Map<Connection, number>();
+	/** Those that have not said what they are for. */
+	const strangers = new Map<Socket, { looks: number }>();
+	let retired = false;
+	let cancel = clock.after(limits.keepAliveMs, look);
+
+	function take(socket: Socket, begun: Buffer): void {
+		const connection = openConnection({ socket, side: "server", limits, nowMs, onStream });
+		let failure: Error | undefined;
+		socket.on("data", connection.read);
+		socket.on("end", () => socket.end());
+		socket.on("error", (error) => {
+			failure = error;
+			onFault(error, "a connection failed");
+		});
+		socket.on("close", () => {
+			connections.delete(connection);
+			connection.destroy(failure);
+		});
+		connections.set(connection, -1);
+		connection.read(begun.subarray(preface.length));
+		if (retired) connection.retire();
+	}
+
+	function look(): void {
+		cancel = clock.after(limits.keepAliveMs, look);
+		for (const [connection, heard] of connections) {
+			if (connection.heard === heard) {
+				connection.destroy(new Error("the connection gives no sign of life"));
+				continue;
+			}
+			connections.set(connection, connection.heard);
+			connection.ping();
+		}
+		for (const [socket, stranger] of strangers) if (++stranger.looks > 1) socket.destroy();
+	}
+
+	return {
+		putBefore(server) {
+			const byServer = server.listeners("connection") as ((this: Server, socket: Socket) => void)[];
+			server.removeAllListeners("connection");
+			server.on("connection", (socket: Socket) => {
+				let begun: Buffer = Buffer.alloc(0);
+				const onData = (chunk: Buffer): void => {
+					begun = begun.length === 0 ? chunk : Buffer.concat([begun, chunk]);
+					const marked = isMarked(begun);
+					if (marked !== undefined) decide(marked);
+				};
+				const onError = (): void => void socket.destroy();
+				const onClose = (): void => void strangers.delete(socket);
+				const decide = (marked: boolean): void => {
+					strangers.delete(socket);
+					socket.off("data", onData).off("error", onError).off("close", onClose).off("end", onEnd);
+					if (marked) {
+						take(socket, begun);
+						return;
+					}
+					socket.pause();
+					if (begun.length > 0) socket.unshift(begun);
+					for (const listener of byServer) listener.call(server, socket);
+				};
+				const onEnd = (): void => decide(false);
+				strangers.set(socket, { looks: 0 });
+				socket.on("data", onData).on("error", onError).on("close", onClose).on("end", onEnd);
+			});
+		},
+		retire() {
+			retired = true;
+			for (const connection of [...connections.keys()]) connection.retire();
+		},
+		destroy() {
+			for (const connection of [...connections.keys()]) connection.destroy();
+			for (const socket of strangers.keys()) socket.destroy();
+		},
+		stop: () => cancel(),
+	};
+}
