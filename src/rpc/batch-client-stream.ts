@@ -5,8 +5,7 @@ import { ChurnMap } from "../churn.ts";
 import type { Clock } from "../clock.ts";
 import type { Call, Calls } from "./batch-client-calls.ts";
 import { type BatchMethod, batchNumber } from "./batch-method.ts";
-import { receive } from "./flow.ts";
-import { createInbox } from "./inbox.ts";
+import { type Flowing, flowTo, receive } from "./flow.ts";
 
 export interface StreamBounds {
 	/** Items in one batch; the contract allows 1,024. */
@@ -36,6 +35,8 @@ export interface BatchStream<Item, Outcome> {
 	close(): void;
 }
 
+const end = { done: true, value: undefined } as const;
+
 export function openBatchStream<Item, Outcome, I extends DescMessage, O extends DescMessage>(
 	options: StreamOptions<Item, Outcome, I, O>,
 ): BatchStream<Item, Outcome> {
@@ -44,40 +45,30 @@ export function openBatchStream<Item, Outcome, I extends DescMessage, O extends 
 	const { batchMax, windowMax, stallMs } = options.bounds;
 	const underWay = new ChurnMap<number, Call<Item, Outcome>[]>();
 	const controller = new AbortController();
-	/** A batch waits for the stream to take it; what is called meanwhile is the next one. */
-	let held = false;
+	/** Takes the next batch: the stream, while it has room. Until then nothing counts as sent. */
+	let taker: { give(request: Request): void; end(): void } | undefined;
 	let flushScheduled = false;
 	let nextBatch = 1;
 	let lastHeardMs = clock.monotonic();
 	let requestsEnded = false;
 	let cancelStall = clock.after(stallMs, watch);
-	const requests = createInbox<Request>({
-		waitingMax: 1,
-		hold(now) {
-			held = now;
-			if (!held) scheduleFlush();
-		},
-		onLeft() {
-			requestsEnded = true;
-		},
-	});
 	const ended = run();
 
 	// ── batches out ──
 
 	/** Everything that is read from sockets in one turn of the event loop comes before its immediates. */
 	function scheduleFlush(): void {
-		if (flushScheduled || held || requestsEnded) return;
+		if (flushScheduled || !taker) return;
 		flushScheduled = true;
 		setImmediate(flush);
 	}
 
 	function flush(): void {
 		flushScheduled = false;
-		while (!held && !requestsEnded) {
-			const batch = takeBatch();
-			if (batch === undefined) return;
-			requests.push(batch);
+		while (taker) {
+			const request = takeBatch();
+			if (request === undefined) return;
+			taker.give(request);
 		}
 	}
 
@@ -91,9 +82,57 @@ export function openBatchStream<Item, Outcome, I extends DescMessage, O extends 
 		return batches.request(batch, taken.map(itemOf));
 	}
 
+	/** For whoever asks for one batch after the other, and for whoever takes them as they come. */
+	function requests(): Flowing<Request> {
+		const iterator: AsyncIterator<Request> = {
+			next() {
+				return new Promise((resolve) => {
+					const take = (next: IteratorResult<Request>): void => {
+						taker = undefined;
+						resolve(next);
+					};
+					if (requestsEnded) take(end);
+					else {
+						taker = { give: (value) => take({ done: false, value }), end: () => take(end) };
+						flush();
+					}
+				});
+			},
+			return: leave,
+			throw: leave,
+		};
+		return {
+			[Symbol.asyncIterator]: () => iterator,
+			[flowTo](receiver) {
+				const give = (request: Request): void => {
+					try {
+						receiver.onMessage(request);
+					} catch (error) {
+						requestsEnded = true;
+						taker = undefined;
+						receiver.onError(error);
+					}
+				};
+				const given = { give, end: receiver.onEnd };
+				const hold = (held: boolean): void => {
+					taker = held || requestsEnded ? undefined : given;
+					flush();
+				};
+				hold(false);
+				return { hold, leave };
+			},
+		};
+	}
+
 	function endRequests(): void {
 		requestsEnded = true;
-		requests.end();
+		taker?.end();
+		taker = undefined;
+	}
+
+	function leave(): Promise<typeof end> {
+		endRequests();
+		return Promise.resolve(end);
 	}
 
 	// ── answers in ──
@@ -123,7 +162,7 @@ export function openBatchStream<Item, Outcome, I extends DescMessage, O extends 
 	async function read(): Promise<ConnectError> {
 		try {
 			const { signal } = controller;
-			const opened = await transport.stream(batches.method, signal, undefined, undefined, requests);
+			const opened = await transport.stream(batches.method, signal, undefined, undefined, requests());
 			return await new Promise<ConnectError>((resolve) => {
 				receive(opened.message, {
 					onMessage: onResponse,
@@ -137,8 +176,6 @@ export function openBatchStream<Item, Outcome, I extends DescMessage, O extends 
 	}
 
 	async function run() {
-		// So that what is called in this turn is in the first batch.
-		scheduleFlush();
 		const error = await read();
 		cancelStall();
 		endRequests();

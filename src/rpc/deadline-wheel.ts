@@ -31,17 +31,34 @@ export function createDeadlineWheel<T extends Timed>(
 ): DeadlineWheel<T> {
 	const slots = Array.from({ length: slotCount }, emptySlot);
 	let count = 0;
-	let cancelTick: (() => void) | undefined;
 	/** The last tick that was looked at. */
 	let doneTick = 0;
+	/**
+	 * The timer, and the tick that it is for. It is not moved when what it was set for is removed: where calls are answered
+	 * in milliseconds, it goes off once in the length of a deadline, and nothing is timed for the others.
+	 */
+	let timer: { readonly tick: number; readonly cancel: () => void } | undefined;
 
-	function tick(): void {
+	function arm(tick: number): void {
+		timer?.cancel();
+		timer = { tick, cancel: clock.after(Math.max(0, tick * tickMs - clock.monotonic()), look) };
+	}
+
+	function look(): void {
+		timer = undefined;
 		const nowTick = Math.floor(clock.monotonic() / tickMs);
 		const first = Math.max(doneTick + 1, nowTick - slotCount + 1);
 		// What is added meanwhile is due in a tick that is still to come.
 		doneTick = nowTick;
 		for (let at = first; at <= nowTick; at++) for (const item of itemsIn(slots[at % slotCount]!)) expire(item);
-		cancelTick = count > 0 ? clock.after(tickMs, tick) : undefined;
+		if (count > 0) arm(nextTick());
+	}
+
+	/** When there is something to look at: perhaps what is due in a later round. */
+	function nextTick(): number {
+		let tick = doneTick + 1;
+		while (isEmpty(slots[tick % slotCount]!)) tick++;
+		return tick;
 	}
 
 	/** Unless it is due in a later round, or was removed or timed anew because of one before it. */
@@ -59,19 +76,17 @@ export function createDeadlineWheel<T extends Timed>(
 
 	return {
 		stop() {
-			cancelTick?.();
-			cancelTick = undefined;
+			timer?.cancel();
+			timer = undefined;
 		},
 		add(item, ms) {
 			remove(item);
 			const nowMs = clock.monotonic();
-			if (!cancelTick) {
-				doneTick = Math.floor(nowMs / tickMs);
-				cancelTick = clock.after(tickMs, tick);
-			}
+			if (count === 0) doneTick = Math.floor(nowMs / tickMs);
 			item.dueTick = Math.max(doneTick + 1, Math.ceil((nowMs + ms) / tickMs));
 			link(item, slots[item.dueTick % slotCount]!);
 			count++;
+			if (!timer || timer.tick > item.dueTick) arm(item.dueTick);
 		},
 		remove,
 	};
@@ -83,6 +98,10 @@ function emptySlot(): Timed {
 	slot.before = slot;
 	slot.after = slot;
 	return slot;
+}
+
+function isEmpty(slot: Timed): boolean {
+	return slot.after === slot;
 }
 
 function itemsIn(slot: Timed): Timed[] {

@@ -6,11 +6,11 @@
 
 export interface Receiver<T> {
 	/** What it throws ends the flow, and comes back as `onError`. */
-	onMessage(message: T): void;
+	readonly onMessage: (message: T) => void;
 	/** No more will come. */
-	onEnd(): void;
+	readonly onEnd: () => void;
 	/** No more will come, and why. */
-	onError(error: unknown): void;
+	readonly onError: (error: unknown) => void;
 }
 
 export interface Flow {
