@@ -30,7 +30,7 @@ const accepted = { status: 202, headers: { "content-length": "0" } };
 
 export interface Api {
 	readonly app: Hono;
-	/** What the route POST /payments does with a body, for whoever has read one already; counted as it is there. Never rejects. */
+	/** What the route POST /payments does with a body, for whoever has read one already; counted as it is there. */
 	readonly acceptPayment: AcceptPayment;
 }
 
@@ -58,22 +58,27 @@ export function createApi(ports: ApiPorts, settings: ApiSettings = apiDefaults):
 		return response;
 	};
 
-	const accept = createAcceptPayment(ports.enqueue, settings.retryAfterS, onFault);
-	async function answerPayment(body: string | Promise<string | Problem>): Promise<Problem | undefined> {
+	const accept = createAcceptPayment(ports.enqueue, settings.retryAfterS, fault);
+	function acceptPayment(
+		body: string,
+		answer: (problem: Problem | undefined) => void,
+		startedMs = clock.monotonic(),
+	): void {
+		accept(body, (problem) => {
+			metrics.countPayment(problem ? problemStatus(problem.kind) : 202, clock.monotonic() - startedMs);
+			answer(problem);
+		});
+	}
+	async function answerPayment(request: Request): Promise<Problem | undefined> {
 		const startedMs = clock.monotonic();
-		let problem: Problem | undefined;
-		try {
-			const read = typeof body === "string" ? body : await body;
-			problem = typeof read === "string" ? await accept(read) : read;
-		} catch (error) {
-			problem = fault(error);
-		}
-		metrics.countPayment(problem ? problemStatus(problem.kind) : 202, clock.monotonic() - startedMs);
-		return problem;
+		const body = await readJsonText(request, paymentBodyMaxBytes);
+		if (typeof body === "string") return new Promise((resolve) => acceptPayment(body, resolve, startedMs));
+		metrics.countPayment(problemStatus(body.kind), clock.monotonic() - startedMs);
+		return body;
 	}
 	// The hot path is one handler without middleware, which Hono then calls directly.
 	app.post("/payments", async (c) => {
-		const problem = await answerPayment(readJsonText(c.req.raw, paymentBodyMaxBytes));
+		const problem = await answerPayment(c.req.raw);
 		return problem ? problemResponse(problem) : new Response(null, accepted);
 	});
 
@@ -98,5 +103,5 @@ export function createApi(ports: ApiPorts, settings: ApiSettings = apiDefaults):
 		metrics.countRequest("other", 500);
 		return problemResponse(fault(error));
 	});
-	return { app, acceptPayment: answerPayment };
+	return { app, acceptPayment };
 }

@@ -7,7 +7,7 @@ import { isAscii } from "node:buffer";
 import type { Server } from "node:http";
 import type { Socket } from "node:net";
 import type { AcceptPayment } from "./payments-route.ts";
-import { incomplete, other, readPlainPost } from "./plain-post.ts";
+import { createKnownHeads, incomplete, other, readPlainPost } from "./plain-post.ts";
 import type { Problem } from "./problem.ts";
 import { rawAccepted, rawProblem } from "./raw-answer.ts";
 
@@ -27,6 +27,8 @@ export interface FastPath {
 
 interface Connection {
 	readonly socket: Socket;
+	/** Writes the answer to the request that is being answered. */
+	readonly answer: (problem: Problem | undefined) => void;
 	/** All of them, to be taken off again. */
 	readonly listeners: readonly (readonly [event: string, listener: (chunk: Buffer) => void])[];
 	/** What has come of a request, and in how many pieces. */
@@ -51,6 +53,7 @@ const piecesMax = 8;
 export function putFastPathBefore(server: Server, acceptPayment: AcceptPayment, limits: FastPathLimits): FastPath {
 	const byServer = server.listeners("connection") as ((this: Server, socket: Socket) => void)[];
 	const connections = new Set<Connection>();
+	const heads = createKnownHeads();
 	const keepAliveS = Math.floor(limits.keepAliveMs / 1000);
 	let closing = false;
 	server.removeAllListeners("connection");
@@ -61,6 +64,7 @@ export function putFastPathBefore(server: Server, acceptPayment: AcceptPayment, 
 	function take(socket: Socket): void {
 		const connection: Connection = {
 			socket,
+			answer: (problem) => answer(connection, problem),
 			listeners: [
 				["data", (chunk) => read(connection, chunk)],
 				["end", () => end(connection)],
@@ -87,7 +91,7 @@ export function putFastPathBefore(server: Server, acceptPayment: AcceptPayment, 
 			return;
 		}
 		const text = connection.begun + chunk.toString("latin1");
-		const post = isAscii(chunk) ? readPlainPost(text, limits.headerMaxBytes) : other;
+		const post = isAscii(chunk) ? (heads.bodyOf(text) ?? readPlainPost(text, limits.headerMaxBytes, heads)) : other;
 		if (post === other || (post === incomplete && ++connection.pieces >= piecesMax)) handOver(connection, text);
 		else if (post === incomplete) connection.begun = text;
 		else {
@@ -95,7 +99,7 @@ export function putFastPathBefore(server: Server, acceptPayment: AcceptPayment, 
 			connection.pieces = 0;
 			connection.busy = true;
 			connection.used = true;
-			acceptPayment(post).then((problem) => answer(connection, problem));
+			acceptPayment(post, connection.answer);
 		}
 	}
 

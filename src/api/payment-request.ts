@@ -13,8 +13,22 @@ export interface PaymentRequest {
 	readonly amountCents: bigint;
 }
 
+/** The form that nearly every body has: these two members, once, and digits that need no more than to be put together. */
+const plain =
+	/^\{"correlationId": ?"([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})", ?"amount": ?([1-9]\d{0,8}|0)(?:\.(\d\d?))?\}$/;
+
 /** Members other than `correlationId` and `amount` are ignored, whatever is in them. */
 export function parsePaymentRequest(text: string): PaymentRequest | Problem {
+	const match = plain.exec(text);
+	if (match) {
+		const [, id, whole, part = ""] = match;
+		const cents = Number(whole) * 100 + Number(part.length === 1 ? `${part}0` : part);
+		if (cents > 0) return { id: id!, amountCents: BigInt(cents) };
+	}
+	return parseAny(text);
+}
+
+function parseAny(text: string): PaymentRequest | Problem {
 	const body = parseJsonObject(text);
 	if (!body) return { kind: "malformed-body", detail: "The body must be one JSON object." };
 	const { correlationId } = body;

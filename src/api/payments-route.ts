@@ -10,13 +10,17 @@ import type { Problem } from "./problem.ts";
  */
 export type Enqueue = (payment: PaymentRequest) => Promise<EnqueueOutcome>;
 
-/** `undefined` when the payment of the body is accepted, now or before; else why it is not, or not known to be. */
-export type AcceptPayment = (body: string) => Promise<Problem | undefined>;
+/**
+ * Calls back once, with `undefined` when the payment of the body is accepted, now or before; else with why it is not, or
+ * not known to be. Not a promise: on this path each of them counts.
+ */
+export type AcceptPayment = (body: string, answer: (problem: Problem | undefined) => void) => void;
 
+/** `fault` notes what nobody expected, and gives what the caller is told of it. */
 export function createAcceptPayment(
 	enqueue: Enqueue,
 	retryAfterS: number,
-	onFault: (error: unknown) => void,
+	fault: (error: unknown) => Problem,
 ): AcceptPayment {
 	const headers = { "retry-after": String(retryAfterS) };
 	const full: Problem = { kind: "queue-full", detail: "Nothing was stored. Repeat the same request later.", headers };
@@ -30,18 +34,8 @@ export function createAcceptPayment(
 		detail: "A payment with this id and another amount was accepted before.",
 		errors: [{ pointer: "#/amount", detail: "differs from that of the accepted payment" }],
 	};
-	return async (body) => {
-		const payment = parsePaymentRequest(body);
-		if ("kind" in payment) return payment;
-		let outcome: EnqueueOutcome;
-		try {
-			outcome = await enqueue(payment);
-		} catch (error) {
-			const code = error instanceof ConnectError ? error.code : undefined;
-			if (code === Code.ResourceExhausted) return full;
-			if (code !== Code.Unavailable && code !== Code.DeadlineExceeded && code !== Code.Canceled) onFault(error);
-			return away;
-		}
+
+	function problemOf(outcome: EnqueueOutcome): Problem | undefined {
 		switch (outcome) {
 			case EnqueueOutcome.ACCEPTED:
 			case EnqueueOutcome.REPEATED:
@@ -51,8 +45,31 @@ export function createAcceptPayment(
 			case EnqueueOutcome.FULL:
 				return full;
 			default:
-				onFault(new Error(`enqueue came to an outcome that the contract does not name: ${outcome}`));
+				fault(new Error(`enqueue came to an outcome that the contract does not name: ${outcome}`));
 				return away;
 		}
+	}
+
+	function problemOfFailure(error: unknown): Problem {
+		const code = error instanceof ConnectError ? error.code : undefined;
+		if (code === Code.ResourceExhausted) return full;
+		if (code !== Code.Unavailable && code !== Code.DeadlineExceeded && code !== Code.Canceled) fault(error);
+		return away;
+	}
+
+	return (body, answer) => {
+		let outcome: Promise<EnqueueOutcome> | Problem;
+		try {
+			const payment = parsePaymentRequest(body);
+			outcome = "kind" in payment ? payment : enqueue(payment);
+		} catch (error) {
+			outcome = fault(error);
+		}
+		if ("kind" in outcome) answer(outcome);
+		else
+			outcome.then(
+				(came) => answer(problemOf(came)),
+				(error: unknown) => answer(problemOfFailure(error)),
+			);
 	};
 }

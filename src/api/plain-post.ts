@@ -18,11 +18,42 @@ const fieldsMax = 100;
 const length = /^\d{1,4}$/;
 const json = /^application\/json(?:; ?charset=utf-8)?$/i;
 
+/** Heads of plain requests, to the last character: a client or a load balancer says the same again and again. */
+export interface KnownHeads {
+	/** The body of a plain request that begins with one of them; `undefined` for any other text. */
+	bodyOf(text: string): string | undefined;
+	/** A head that was found plain, and how long its request is. */
+	learn(head: string, length: number): void;
+}
+
+/** Heads differ in the length of the body, which is that of an id and of an amount with few or many digits. */
+const headsMax = 16;
+
+export function createKnownHeads(): KnownHeads {
+	const known: { head: string; length: number }[] = [];
+	let oldest = 0;
+	return {
+		bodyOf(text) {
+			for (const { head, length } of known)
+				if (text.length === length && text.startsWith(head)) return text.slice(head.length);
+			return undefined;
+		},
+		learn(head, length) {
+			known[oldest] = { head, length };
+			oldest = (oldest + 1) % headsMax;
+		},
+	};
+}
+
 /**
  * The body of the one request that the text is, which came with the type and the length that a payment's has. The text
  * is ASCII, as the rest of it could mean one thing in the header and another in the body.
  */
-export function readPlainPost(text: string, headerMaxBytes: number): string | typeof incomplete | typeof other {
+export function readPlainPost(
+	text: string,
+	headerMaxBytes: number,
+	heads?: KnownHeads,
+): string | typeof incomplete | typeof other {
 	if (!text.startsWith(requestLine)) return requestLine.startsWith(text) ? incomplete : other;
 	const headEnd = text.indexOf("\r\n\r\n", requestLine.length - 2);
 	if (headEnd < 0) return text.length < headerMaxBytes ? incomplete : other;
@@ -31,7 +62,9 @@ export function readPlainPost(text: string, headerMaxBytes: number): string | ty
 	const declared = plainLength(head);
 	const bodyStart = headEnd + 4;
 	if (declared === undefined || text.length > bodyStart + declared) return other;
-	return text.length < bodyStart + declared ? incomplete : text.slice(bodyStart);
+	if (text.length < bodyStart + declared) return incomplete;
+	heads?.learn(text.slice(0, bodyStart), text.length);
+	return text.slice(bodyStart);
 }
 
 /** The length that the header declares; `undefined` where it is missing, too large, or where anything is odd. */

@@ -2,9 +2,19 @@
 import { STATUS_CODES } from "node:http";
 import { type Problem, problemBody, problemHeaders, problemStatus } from "./problem.ts";
 
-/** Ends with its connection where it gives no time for which that is kept, s. */
+let accepted = "";
+let acceptedAt = 0;
+let acceptedKeptS: number | undefined;
+
+/** Ends with its connection where it gives no time for which that is kept, s. Written once a second. */
 export function rawAccepted(keepAliveS: number | undefined): string {
-	return rawAnswer(202, {}, "", keepAliveS);
+	today();
+	if (acceptedAt !== second || acceptedKeptS !== keepAliveS) {
+		accepted = rawAnswer(202, {}, "", keepAliveS);
+		acceptedAt = second;
+		acceptedKeptS = keepAliveS;
+	}
+	return accepted;
 }
 
 export function rawProblem(problem: Problem, keepAliveS?: number): string {

@@ -7,6 +7,7 @@ import fc from "fast-check";
 import { afterEach, describe, expect, test } from "vitest";
 import { type Api, createApi } from "../../src/api/api.ts";
 import { putFastPathBefore } from "../../src/api/fast-path.ts";
+import type { Problem } from "../../src/api/problem.ts";
 import { serveApi, serverLimits } from "../../src/api/serve.ts";
 import { systemClock } from "../../src/clock.ts";
 import { type Answer, exchange, post, request } from "./bad-input.ts";
@@ -29,12 +30,16 @@ function relayApi(): Api {
 }
 
 /** A server whose plain payments wait for `answer`, and which counts what came another way. */
-async function serve(acceptPayment: Api["acceptPayment"] = async () => undefined, given = serverLimits) {
+async function serve(
+	stored: (body: string) => Promise<Problem | undefined> = async () => undefined,
+	given = serverLimits,
+) {
 	const slow: string[] = [];
 	const fetch = (request: Request): Response => {
 		slow.push(new URL(request.url).pathname);
 		return new Response("slow", { status: 200 });
 	};
+	const acceptPayment: Api["acceptPayment"] = (body, answer) => void stored(body).then(answer);
 	const server = await serveApi(fetch, loopback, { limits: given, acceptPayment });
 	ended.push(() => server.close(0));
 	return { server, slow };
@@ -245,9 +250,9 @@ describe("a connection", () => {
 		let asked = 0;
 		putFastPathBefore(
 			server,
-			async () => {
+			(_, answer) => {
 				asked++;
-				return undefined;
+				answer(undefined);
 			},
 			limits,
 		);

@@ -1,7 +1,7 @@
 // What is plain and what is not: taken for plain is only what cannot be read in two ways.
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { incomplete, other, readPlainPost } from "../../src/api/plain-post.ts";
+import { createKnownHeads, incomplete, other, readPlainPost } from "../../src/api/plain-post.ts";
 import { request } from "./bad-input.ts";
 
 const body = '{"correlationId":"0b5a5a1e-8d3e-4a52-9c1e-0c3f1b2a4d5e","amount":19.90}';
@@ -81,5 +81,43 @@ describe("another request", () => {
 				expect([body, incomplete, other]).toContain(answer);
 			}),
 		);
+	});
+});
+
+describe("a head that was plain before", () => {
+	test("is known again, with whatever body has the length that it declares", () => {
+		const heads = createKnownHeads();
+		expect(heads.bodyOf(plain)).toBe(undefined);
+		readPlainPost(plain, headerMaxBytes, heads);
+		const other = body.replace("19.90", "20.10");
+		expect(heads.bodyOf(plain)).toBe(body);
+		expect(heads.bodyOf(plain.replace(body, other))).toBe(other);
+	});
+
+	test("is known to the last character, and only with a whole body and nothing behind it", () => {
+		const heads = createKnownHeads();
+		readPlainPost(plain, headerMaxBytes, heads);
+		const bodyAt = plain.length - body.length;
+		for (let at = 0; at < bodyAt; at++) {
+			const changed = `${plain.slice(0, at)}\u0001${plain.slice(at + 1)}`;
+			expect(heads.bodyOf(changed)).toBe(undefined);
+		}
+		for (let end = 0; end < plain.length; end++) expect(heads.bodyOf(plain.slice(0, end))).toBe(undefined);
+		expect(heads.bodyOf(`${plain}P`)).toBe(undefined);
+	});
+
+	test("is not learnt from what is incomplete, or not plain", () => {
+		const heads = createKnownHeads();
+		readPlainPost(plain.slice(0, -1), headerMaxBytes, heads);
+		readPlainPost(request("PUT /payments", [type, length], body), headerMaxBytes, heads);
+		readPlainPost(`${plain}P`, headerMaxBytes, heads);
+		expect(heads.bodyOf(plain)).toBe(undefined);
+	});
+
+	test("is forgotten after many others", () => {
+		const heads = createKnownHeads();
+		readPlainPost(plain, headerMaxBytes, heads);
+		for (let n = 0; n < 100; n++) readPlainPost(request(line, [type, length, `X: ${n}`], body), headerMaxBytes, heads);
+		expect(heads.bodyOf(plain)).toBe(undefined);
 	});
 });
