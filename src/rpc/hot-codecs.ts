@@ -3,7 +3,8 @@ import { type DescMessage, fromBinary, type MessageShape, toBinary } from "@bufb
 import { type HotCodec, hotCodecs } from "./codec/hot-messages.ts";
 
 export interface Codec<Desc extends DescMessage> {
-	encode(message: MessageShape<Desc>): Uint8Array;
+	/** `headBytes`: so many before the message are the caller's to fill, who so need not copy it behind a frame's head. */
+	encode(message: MessageShape<Desc>, headBytes?: number): Buffer;
 	decode(bytes: Uint8Array): MessageShape<Desc>;
 }
 
@@ -11,7 +12,13 @@ export interface Codec<Desc extends DescMessage> {
 export function codecFor<Desc extends DescMessage>(desc: Desc): Codec<Desc> {
 	const hot = hotCodecs.get(desc) as HotCodec<Desc> | undefined;
 	return {
-		encode: (message) => hot?.encode(message) ?? toBinary(desc, message),
+		encode: (message, headBytes = 0) => hot?.encode(message, headBytes) ?? behind(headBytes, toBinary(desc, message)),
 		decode: (bytes) => hot?.decode(bytes) ?? fromBinary(desc, bytes),
 	};
+}
+
+function behind(headBytes: number, message: Uint8Array): Buffer {
+	const bytes = Buffer.allocUnsafe(headBytes + message.length);
+	bytes.set(message, headBytes);
+	return bytes;
 }

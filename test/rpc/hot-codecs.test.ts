@@ -68,7 +68,9 @@ describe.each(all)("%s", (_, desc, message) => {
 	test("any message is the same bytes as protobuf-es makes of it", () => {
 		fc.assert(
 			fc.property(message, (one) => {
-				expect(hex(codecFor(desc).encode(one))).toBe(hex(toBinary(desc, one)));
+				const bytes = codecFor(desc).encode(one);
+				expect(hex(bytes)).toBe(hex(toBinary(desc, one)));
+				expect(hex(codecFor(desc).encode(one, 5).subarray(5))).toBe(hex(bytes));
 			}),
 			{ numRuns: 300 },
 		);
@@ -113,7 +115,7 @@ test.each(ordinary)("an ordinary %s does not pass through protobuf-es", (_, desc
 	fc.assert(
 		fc.property(message, (one) => {
 			const bytes = toBinary(desc, one);
-			expect(hex(hotCodecs.get(desc)!.encode(one)!)).toBe(hex(bytes));
+			expect(hex(hotCodecs.get(desc)!.encode(one, 0)!)).toBe(hex(bytes));
 			expect(hotCodecs.get(desc)!.decode(within(bytes))).toStrictEqual(fromBinary(desc, bytes));
 		}),
 	);
@@ -145,7 +147,7 @@ test.each(otherWays)("protobuf-es has the word on %s", (_, desc, text) => {
 
 const idOf = (n: number): string => `00000000-0000-4000-8000-${String(n).padStart(12, "0")}`;
 
-test("a message that was sent stays as it was while others are written, small ones and large ones", () => {
+test("a message that was sent stays as it was, with its head, while others are written, small ones and large ones", () => {
 	const large = fc.integer({ min: 150, max: 1024 });
 	const requests = fc.array(fc.oneof(fc.nat(40), large), { minLength: 20, maxLength: 80 }).map((sizes) =>
 		sizes.map((size, batch) => {
@@ -160,9 +162,15 @@ test("a message that was sent stays as it was while others are written, small on
 		}),
 	);
 	fc.assert(
-		fc.property(fc.oneof(requests, responses), (messages) => {
-			const sent = messages.map(([desc, message]) => codecFor<DescMessage>(desc).encode(message));
-			expect(sent.map(hex)).toEqual(messages.map(([desc, message]) => hex(toBinary<DescMessage>(desc, message))));
+		fc.property(fc.oneof(requests, responses), fc.constantFrom(0, 5), (messages, headBytes) => {
+			const sent = messages.map(([desc, message], i) => {
+				const bytes = codecFor<DescMessage>(desc).encode(message, headBytes);
+				bytes.fill(i, 0, headBytes);
+				return bytes;
+			});
+			const heads = messages.map((_, i) => Buffer.alloc(headBytes, i));
+			const whole = messages.map(([desc, message], i) => [heads[i]!, toBinary<DescMessage>(desc, message)]);
+			expect(sent.map(hex)).toEqual(whole.map((pair) => hex(Buffer.concat(pair))));
 		}),
 		{ numRuns: 60 },
 	);
@@ -189,7 +197,7 @@ test("a thousand of the largest jobs fit", () => {
 	};
 	const jobs = Array.from({ length: 1000 }, () => job);
 	const message = create(DequeueBatchResponseSchema, { jobs, leaseMs: uint32, inFlightMax: uint32, backlog: uint32 });
-	const bytes = hotCodecs.get(DequeueBatchResponseSchema)!.encode(message)!;
+	const bytes = hotCodecs.get(DequeueBatchResponseSchema)!.encode(message, 0)!;
 	expect(hex(bytes)).toBe(hex(toBinary(DequeueBatchResponseSchema, message)));
 	expect(hotCodecs.get(DequeueBatchResponseSchema)!.decode(bytes)).toStrictEqual(message);
 });

@@ -22,7 +22,7 @@ import { startWriting, writeCodes, writeItems, writeUint32, written } from "./wr
 
 /** Both give `undefined` for what is not ordinary; protobuf-es has the word then. */
 export interface HotCodec<Desc extends DescMessage> {
-	encode(message: MessageShape<Desc>): Uint8Array | undefined;
+	encode(message: MessageShape<Desc>, headBytes: number): Buffer | undefined;
 	decode(bytes: Uint8Array): MessageShape<Desc> | undefined;
 }
 
@@ -30,24 +30,28 @@ type Batch = Pick<queue.EnqueueStreamRequest, "batch" | "$unknown">;
 
 function encodeItems<Item>(
 	{ batch, $unknown }: Batch,
+	headBytes: number,
 	items: readonly Item[],
 	write: (item: Item) => void,
-): Uint8Array | undefined {
-	startWriting(items.length * itemBytesMax);
+): Buffer | undefined {
+	startWriting(items.length * itemBytesMax, headBytes);
 	writeUint32(1, batch);
 	writeItems(2, items, write);
 	return written($unknown);
 }
 
-function encodeOutcomes({ batch, outcomes, $unknown }: Batch & { outcomes: number[] }): Uint8Array | undefined {
-	startWriting(outcomes.length);
+function encodeOutcomes(
+	{ batch, outcomes, $unknown }: Batch & { outcomes: number[] },
+	headBytes: number,
+): Buffer | undefined {
+	startWriting(outcomes.length, headBytes);
 	writeUint32(1, batch);
 	writeCodes(2, outcomes);
 	return written($unknown);
 }
 
 const enqueueRequests: HotCodec<typeof queue.EnqueueStreamRequestSchema> = {
-	encode: (message) => encodeItems(message, message.payments, writePayment),
+	encode: (message, headBytes) => encodeItems(message, headBytes, message.payments, writePayment),
 	decode(bytes) {
 		startReading(bytes);
 		const batch = readUint32(1);
@@ -67,7 +71,7 @@ const enqueueResponses: HotCodec<typeof queue.EnqueueStreamResponseSchema> = {
 };
 
 const pinRequests: HotCodec<typeof queue.PinStreamRequestSchema> = {
-	encode: (message) => encodeItems(message, message.pins, writePinRequest),
+	encode: (message, headBytes) => encodeItems(message, headBytes, message.pins, writePinRequest),
 	decode(bytes) {
 		startReading(bytes);
 		const batch = readUint32(1);
@@ -77,7 +81,7 @@ const pinRequests: HotCodec<typeof queue.PinStreamRequestSchema> = {
 };
 
 const pinResponses: HotCodec<typeof queue.PinStreamResponseSchema> = {
-	encode: (message) => encodeItems(message, message.pins, writePinResponse),
+	encode: (message, headBytes) => encodeItems(message, headBytes, message.pins, writePinResponse),
 	decode(bytes) {
 		startReading(bytes);
 		const batch = readUint32(1);
@@ -87,7 +91,7 @@ const pinResponses: HotCodec<typeof queue.PinStreamResponseSchema> = {
 };
 
 const releaseRequests: HotCodec<typeof queue.ReleaseStreamRequestSchema> = {
-	encode: (message) => encodeItems(message, message.releases, writeRelease),
+	encode: (message, headBytes) => encodeItems(message, headBytes, message.releases, writeRelease),
 	decode(bytes) {
 		startReading(bytes);
 		const batch = readUint32(1);
@@ -107,7 +111,7 @@ const releaseResponses: HotCodec<typeof queue.ReleaseStreamResponseSchema> = {
 };
 
 const settleRequests: HotCodec<typeof stats.InsertStatsStreamRequestSchema> = {
-	encode: (message) => encodeItems(message, message.settlements, writeSettlement),
+	encode: (message, headBytes) => encodeItems(message, headBytes, message.settlements, writeSettlement),
 	decode(bytes) {
 		startReading(bytes);
 		const batch = readUint32(1);
@@ -128,9 +132,9 @@ const settleResponses: HotCodec<typeof stats.InsertStatsStreamResponseSchema> = 
 
 /** With `lost` tokens, which only a session that comes back is told, it is not ordinary. */
 const dequeueResponses: HotCodec<typeof queue.DequeueBatchResponseSchema> = {
-	encode({ jobs, lost, leaseMs, inFlightMax, backlog, $unknown }) {
+	encode({ jobs, lost, leaseMs, inFlightMax, backlog, $unknown }, headBytes) {
 		if (lost.length > 0) return undefined;
-		startWriting(jobs.length * itemBytesMax);
+		startWriting(jobs.length * itemBytesMax, headBytes);
 		writeItems(1, jobs, writeJob);
 		writeUint32(3, leaseMs);
 		writeUint32(4, inFlightMax);

@@ -11,28 +11,32 @@ const idLength = 36;
 
 /** Messages are written one behind the other into a piece of memory that they share, so that none is copied. */
 const slabBytes = 16_384;
-/** The numbers and heads of a message, without what is in its lists. */
-const frameBytesMax = 32;
+/** What a message needs beside what is in its lists. */
+const fieldsBytesMax = 32;
 
-let slab = new Uint8Array(slabBytes);
+let slab = Buffer.allocUnsafeSlow(slabBytes);
 let start = 0;
 let at = 0;
 let ordinary = true;
 
-/** `listBytesMax`: what its lists may need. A message that needs more than a slab gets one of its own size. */
-export function startWriting(listBytesMax: number): void {
-	const bytesMax = frameBytesMax + listBytesMax;
+/**
+ * `listBytesMax`: what its lists may need; a message that needs more than a slab gets one of its own size. `headBytes`: what
+ * is left before the message for the caller to fill.
+ */
+export function startWriting(listBytesMax: number, headBytes: number): void {
+	const bytesMax = headBytes + fieldsBytesMax + listBytesMax;
 	if (slab.length - at < bytesMax) {
-		slab = new Uint8Array(Math.max(slabBytes, bytesMax));
+		slab = Buffer.allocUnsafeSlow(Math.max(slabBytes, bytesMax));
 		at = 0;
 	}
 	start = at;
+	at += headBytes;
 	ordinary = true;
 }
 
-/** The bytes of the message; `undefined` where it was not ordinary. */
-export function written(unknown: readonly unknown[] | undefined): Uint8Array | undefined {
-	if (ordinary && unknown === undefined) return new Uint8Array(slab.buffer, start, at - start);
+/** The bytes of the head and the message; `undefined` where it was not ordinary. */
+export function written(unknown: readonly unknown[] | undefined): Buffer | undefined {
+	if (ordinary && unknown === undefined) return slab.subarray(start, at);
 	at = start;
 	return undefined;
 }
