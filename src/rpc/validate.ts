@@ -3,6 +3,7 @@ import { create, type DescMessage, type DescService, type Message } from "@bufbu
 import { createValidator, type Validator, type Violation, violationsToProto } from "@bufbuild/protovalidate";
 import { Code, ConnectError, type Interceptor } from "@connectrpc/connect";
 import { mapMessages } from "./map-messages.ts";
+import { surelyValid } from "./surely-valid.ts";
 
 /** Violations that a caller is told; a batch of 1,024 can have thousands. */
 export const violationsMax = 32;
@@ -15,17 +16,17 @@ export interface Validation {
 	warm(services: readonly DescService[]): void;
 }
 
-/** About 0.4 us an item of a batch; 0.8 us a settlement, which is two messages. */
+/**
+ * About 0.15 us an item of a batch that is in order, and 0.2 us a settlement, which is two messages; 0.7 and 1.8 us where
+ * the validator has to look. In a process that runs as the image does, without the last of the runtime's compilers.
+ */
 export function createValidation(): Validation {
 	const validator = createValidator();
 	return {
 		interceptor: (next) => (request) => {
-			const { input } = request.method;
-			if (request.stream) {
-				const message = mapMessages(request.message, (message) => check(validator, input, message));
-				return next({ ...request, message });
-			}
-			check(validator, input, request.message);
+			const check = checkFor(validator, request.method.input);
+			if (request.stream) return next({ ...request, message: mapMessages(request.message, check) });
+			check(request.message);
 			return next(request);
 		},
 		warm(services) {
@@ -36,10 +37,14 @@ export function createValidation(): Validation {
 	};
 }
 
-function check(validator: Validator, schema: DescMessage, message: Message): void {
-	const result = validator.validate(schema, message);
-	if (result.kind === "invalid") throw refusal(result.violations);
-	if (result.kind === "error") throw result.error;
+function checkFor(validator: Validator, schema: DescMessage): (message: Message) => void {
+	const isSurelyValid = surelyValid(schema);
+	return (message) => {
+		if (isSurelyValid?.(message)) return;
+		const result = validator.validate(schema, message);
+		if (result.kind === "invalid") throw refusal(result.violations);
+		if (result.kind === "error") throw result.error;
+	};
 }
 
 function refusal(violations: readonly Violation[]): ConnectError {

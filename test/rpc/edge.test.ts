@@ -6,7 +6,7 @@ import { Code, createClient, createContextValues } from "@connectrpc/connect";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { systemClock } from "../../src/clock.ts";
 import { Health } from "../../src/gen/grpc/health/v1/health_pb.ts";
-import { QueueService } from "../../src/gen/payrelay/v1/queue_service_pb.ts";
+import { EnqueueOutcome, QueueService } from "../../src/gen/payrelay/v1/queue_service_pb.ts";
 import { type Proof, StatsService } from "../../src/gen/payrelay/v1/stats_service_pb.ts";
 import type { RpcServer } from "../../src/rpc/carrier.ts";
 import { edgeInterceptors } from "../../src/rpc/edge.ts";
@@ -87,6 +87,31 @@ test("a request that breaks rules is told which, where, and no more than a bound
 	expect(capped!.violations).toHaveLength(violationsMax);
 	const inverted = stats.summary({ from: { seconds: 2n }, to: { seconds: 1n } });
 	expect((await failure(inverted)).rawMessage).toContain("from must not be after to");
+});
+
+test("a batch that breaks a rule ends its stream, and the batches before it are answered", async () => {
+	const queue = createClient(
+		QueueService,
+		connectMemory(
+			(router) =>
+				void router.service(QueueService, {
+					async *enqueueStream(requests) {
+						for await (const { batch } of requests) yield { batch, outcomes: [EnqueueOutcome.ACCEPTED] };
+					},
+				}),
+			interceptors,
+		),
+	);
+	const id = "0a7c2c5e-5b0e-4f0a-9d7f-3f3c8f0a1b2c";
+	async function* requests() {
+		yield { batch: 1, payments: [{ id, amountCents: 1n }] };
+		yield { batch: 2, payments: [{ id, amountCents: 0n }] };
+	}
+	const answers = queue.enqueueStream(requests())[Symbol.asyncIterator]();
+	expect((await answers.next()).value).toMatchObject({ batch: 1, outcomes: [EnqueueOutcome.ACCEPTED] });
+	const error = await failure(answers.next());
+	expect(error.code).toBe(Code.InvalidArgument);
+	expect(error.rawMessage).toContain("payments[0].amount_cents");
 });
 
 test("health tells each service's state, and those who watch are told each change", async () => {
