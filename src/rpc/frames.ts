@@ -1,17 +1,23 @@
 // The frames of a stream in the Connect protocol: a byte of flags, four of length, then the message (connectrpc.com/docs/protocol).
 import { Code, ConnectError } from "@connectrpc/connect";
 
-const headBytes = 5;
+/** Before each message. */
+export const frameHeadBytes = 5;
 export const compressedFlag = 0b01;
 /** The last frame of a response: trailers, and the error if there was one, as JSON. */
 export const endFlag = 0b10;
 
 export function encodeFrame(flags: number, data: Uint8Array): Buffer {
-	const frame = Buffer.allocUnsafe(headBytes + data.length);
-	frame[0] = flags;
-	frame.writeUInt32BE(data.length, 1);
-	frame.set(data, headBytes);
+	const frame = Buffer.allocUnsafe(frameHeadBytes + data.length);
+	frame.set(data, frameHeadBytes);
+	writeFrameHead(frame, flags);
 	return frame;
+}
+
+/** Into the first bytes of a frame whose data is there already. */
+export function writeFrameHead(frame: Buffer, flags: number): void {
+	frame[0] = flags;
+	frame.writeUInt32BE(frame.length - frameHeadBytes, 1);
 }
 
 export interface FrameReader {
@@ -28,7 +34,7 @@ export function createFrameReader(maxBytes: number, onFrame: (flags: number, dat
 	/** The start of a frame, in pieces, and how many bytes it has at least. */
 	let pieces: Buffer[] = [];
 	let have = 0;
-	let need = headBytes;
+	let need = frameHeadBytes;
 	let dead = false;
 
 	return {
@@ -46,13 +52,13 @@ export function createFrameReader(maxBytes: number, onFrame: (flags: number, dat
 			// Until all of it is read well: where one frame is bad, nothing tells where the next one starts.
 			dead = true;
 			let at = 0;
-			for (need = headBytes; bytes.length - at >= need; need = headBytes) {
+			for (need = frameHeadBytes; bytes.length - at >= need; need = frameHeadBytes) {
 				const length = bytes.readUInt32BE(at + 1);
 				if (length > maxBytes)
 					throw new ConnectError(`a message of ${length} bytes is over ${maxBytes}`, Code.ResourceExhausted);
-				need = headBytes + length;
+				need = frameHeadBytes + length;
 				if (bytes.length - at < need) break;
-				onFrame(bytes[at]!, bytes.subarray(at + headBytes, at + need));
+				onFrame(bytes[at]!, bytes.subarray(at + frameHeadBytes, at + need));
 				at += need;
 			}
 			dead = false;

@@ -21,13 +21,14 @@ import {
 	type StreamResponse,
 	type Transport,
 } from "@connectrpc/connect";
-import { createMethodSerializationLookup, createMethodUrl } from "@connectrpc/connect/protocol";
+import { createMethodUrl } from "@connectrpc/connect/protocol";
 import { endStreamFromJson, requestHeader, validateResponse } from "@connectrpc/connect/protocol-connect";
 import type { MessageLimits } from "./carrier.ts";
 import { compressedFlag, createFrameReader, endFlag } from "./frames.ts";
 import type { StreamClient } from "./h2/client.ts";
 import type { Field } from "./h2/hpack.ts";
 import { createInbox } from "./inbox.ts";
+import { messageFrames } from "./message-frames.ts";
 import { type Pump, pumpFrames } from "./pump-frames.ts";
 
 export interface StreamCallOptions {
@@ -52,9 +53,8 @@ export function streamOverHttp2(options: StreamCallOptions): Transport["stream"]
 		signal: AbortSignal,
 		onOver: () => void,
 	) {
-		const serialization = createMethodSerializationLookup(method, undefined, undefined, limits);
-		const { parse } = serialization.getO(true);
-		const { serialize } = serialization.getI(true);
+		const { encode } = messageFrames(method.input, limits);
+		const { decode } = messageFrames(method.output, limits);
 		const trailer = new Headers();
 		const head = Promise.withResolvers<{ status: number; header: Headers }>();
 		let ended = false;
@@ -73,7 +73,7 @@ export function streamOverHttp2(options: StreamCallOptions): Transport["stream"]
 			if (ended) throw new ConnectError("a message came after the end of the stream", Code.InvalidArgument);
 			if (flags & compressedFlag) throw new ConnectError("a message is compressed", Code.Internal);
 			if ((flags & endFlag) === 0) {
-				inbox.push(parse(data));
+				inbox.push(decode(data));
 				return;
 			}
 			ended = true;
@@ -119,7 +119,7 @@ export function streamOverHttp2(options: StreamCallOptions): Transport["stream"]
 		const onAbort = (): void => fail(ConnectError.from(signal.reason, Code.Canceled));
 		signal.addEventListener("abort", onAbort, { once: true });
 		const full = (one: MessageShape<I>) => (isMessage(one, method.input) ? one : create(method.input, one));
-		pump = pumpFrames(requests, (one) => serialize(full(one)), stream);
+		pump = pumpFrames(requests, (one) => encode(full(one)), stream);
 		pump.done.then(() => stream.end(), fail);
 		const answered = await head.promise;
 		try {

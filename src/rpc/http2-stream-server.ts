@@ -15,7 +15,6 @@ import {
 	type MethodImplSpec,
 	type StreamResponse,
 } from "@connectrpc/connect";
-import { createMethodSerializationLookup } from "@connectrpc/connect/protocol";
 import {
 	contentTypeStreamProto,
 	endStreamToJson,
@@ -28,6 +27,7 @@ import { compressedFlag, createFrameReader, encodeFrame, endFlag } from "./frame
 import type { Field } from "./h2/hpack.ts";
 import { nobody, type Stream, type StreamEvents } from "./h2/stream.ts";
 import { createInbox } from "./inbox.ts";
+import { messageFrames } from "./message-frames.ts";
 import { type Pump, pumpFrames } from "./pump-frames.ts";
 
 type Spec = Exclude<MethodImplSpec, { kind: "unary" }>;
@@ -103,9 +103,8 @@ function serveStream(
 	onFault: StreamServerOptions["onFault"],
 ): Serve {
 	const { method } = spec;
-	const serialization = createMethodSerializationLookup(method, undefined, undefined, limits);
-	const { parse } = serialization.getI(true);
-	const { serialize } = serialization.getO(true);
+	const { decode } = messageFrames(method.input, limits);
+	const { encode } = messageFrames(method.output, limits);
 
 	return (stream, header, url) => {
 		const timeout = parseTimeout(header.get(headerTimeout), Number.MAX_SAFE_INTEGER);
@@ -129,7 +128,7 @@ function serveStream(
 		const frames = createFrameReader(limits.readMaxBytes, (flags, data) => {
 			if (flags & compressedFlag) throw new ConnectError("a message is compressed", Code.Internal);
 			if (flags & endFlag) throw new ConnectError("only an answer has a last frame", Code.InvalidArgument);
-			requests.push(parse(data));
+			requests.push(decode(data));
 		});
 		let pump: Pump | undefined;
 		let answered = false;
@@ -150,7 +149,7 @@ function serveStream(
 				(one) => {
 					// A handler may set headers until it gives its first message.
 					head();
-					return serialize(full(one));
+					return encode(full(one));
 				},
 				stream,
 			);

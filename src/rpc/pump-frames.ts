@@ -1,6 +1,5 @@
 // Writes a stream's messages as frames, as they come, while the other side takes them.
 import { receive } from "./flow.ts";
-import { encodeFrame } from "./frames.ts";
 import type { Stream } from "./h2/stream.ts";
 
 export interface Pump {
@@ -12,13 +11,13 @@ export interface Pump {
 	stop(): void;
 }
 
-export function pumpFrames<T>(messages: AsyncIterable<T>, serialize: (message: T) => Uint8Array, stream: Stream): Pump {
+export function pumpFrames<T>(messages: AsyncIterable<T>, encode: (message: T) => Buffer, stream: Stream): Pump {
 	const { promise, resolve, reject } = Promise.withResolvers<void>();
 	let full = false;
 	let hold = (): void => {};
 	const flow = receive(messages, {
 		onMessage(message) {
-			if (stream.write(encodeFrame(0, serialize(message)))) return;
+			if (stream.write(encode(message))) return;
 			full = true;
 			hold();
 		},
