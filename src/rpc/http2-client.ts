@@ -34,7 +34,6 @@ const http2ClientBounds: Http2ClientBounds = {
 const streamLimits: ConnectionLimits = {
 	streamsMax: 0,
 	windowBytes: 256 * 1024,
-	headerMaxBytes: 16 * 1024,
 	settingsMax: 16,
 	unsentMaxBytes: 2 * 1024 * 1024,
 	emptyFramesMax: 100,

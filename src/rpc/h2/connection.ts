@@ -12,12 +12,13 @@ import {
 	encodeNumbers,
 	encodeSettings,
 	flag,
-	payloadMaxBytes,
 	preface,
 	setting,
 	type,
 } from "./frame.ts";
 import { decodeFields, encodeFields, type Field, HeaderError } from "./hpack.ts";
+import { createOutgoing } from "./outgoing.ts";
+import { badHeader, badSize, broken, notGranted, PeerError, tooMuch } from "./peer-error.ts";
 import { createStream, type Stream, type StreamEvents, type StreamLink, type StreamPart, windowMax } from "./stream.ts";
 
 /** What one peer may cost. */
@@ -26,7 +27,6 @@ export interface ConnectionLimits {
 	readonly streamsMax: number;
 	/** Bytes of a stream that may be on their way to a reader that does not take them; of a connection, 16 times that. */
 	readonly windowBytes: number;
-	readonly headerMaxBytes: number;
 	/** Entries in one SETTINGS frame. */
 	readonly settingsMax: number;
 	/** Bytes that wait for a peer that does not read. */
@@ -74,20 +74,6 @@ const defaultWindow = 65_535;
 const windowsMax = 16;
 const pingBytes = Buffer.alloc(8);
 
-/** A rule of HTTP/2 that the peer broke, and the code that tells it so (section 7). */
-class PeerError extends Error {
-	override readonly name = "PeerError";
-	readonly code: number;
-	constructor(code: number, message: string) {
-		super(message);
-		this.code = code;
-	}
-}
-
-const broken = (what: string): PeerError => new PeerError(h2.NGHTTP2_PROTOCOL_ERROR, what);
-const tooMuch = (what: string): PeerError => new PeerError(h2.NGHTTP2_ENHANCE_YOUR_CALM, `too many ${what}`);
-const notGranted = (): PeerError => new PeerError(h2.NGHTTP2_FLOW_CONTROL_ERROR, "more came than was granted");
-
 export function openConnection(options: ConnectionOptions): Connection {
 	const { socket, side, limits, nowMs, onStream } = options;
 	const { windowBytes } = limits;
@@ -101,9 +87,6 @@ export function openConnection(options: ConnectionOptions): Connection {
 	// What may be sent: by the peer's windows, and by what the socket has not taken yet.
 	let sendWindow = defaultWindow;
 	let streamSendWindow = defaultWindow;
-	let outgoing: Buffer[] = [];
-	let outgoingBytes = 0;
-	let flushing = false;
 	let somethingWaits = false;
 	// What the peer may send, and what it sent that was taken and not granted anew.
 	const grantedMax = windowBytes * windowsMax;
@@ -115,25 +98,10 @@ export function openConnection(options: ConnectionOptions): Connection {
 
 	// ── out ──
 
-	/** What is sent in one turn goes together. */
-	function send(frame: Buffer): void {
-		outgoing.push(frame);
-		outgoingBytes += frame.length;
-		if (flushing) return;
-		flushing = true;
-		process.nextTick(flush);
-	}
-
-	function flush(): void {
-		flushing = false;
-		if (outgoing.length === 0 || socket.destroyed) return;
-		const bytes = outgoing.length === 1 ? outgoing[0]! : Buffer.concat(outgoing, outgoingBytes);
-		outgoing = [];
-		outgoingBytes = 0;
-		const all = socket.write(bytes);
-		if (socket.writableLength > limits.unsentMaxBytes) destroy(new Error("the peer does not read"));
-		else if (all) pushAll();
-	}
+	const outgoing = createOutgoing(socket, limits.unsentMaxBytes, pushAll, () =>
+		destroy(new Error("the peer does not read")),
+	);
+	const { send } = outgoing;
 
 	function pushAll(): void {
 		if (!somethingWaits) return;
@@ -151,7 +119,7 @@ export function openConnection(options: ConnectionOptions): Connection {
 
 	const linkOf = (id: number): StreamLink => ({
 		send,
-		room: () => (socket.writableNeedDrain || outgoingBytes >= socket.writableHighWaterMark ? 0 : sendWindow),
+		room: () => (outgoing.full ? 0 : sendWindow),
 		used(bytes) {
 			sendWindow -= bytes;
 		},
@@ -168,7 +136,7 @@ export function openConnection(options: ConnectionOptions): Connection {
 	// ── in ──
 
 	const readFrames = createFrameReader(onFrame, () => {
-		throw new PeerError(h2.NGHTTP2_FRAME_SIZE_ERROR, `a frame has more than ${payloadMaxBytes} bytes`);
+		throw badSize("a frame");
 	});
 
 	function onFrame(kind: number, flags: number, id: number, payload: Buffer): void {
@@ -205,7 +173,6 @@ export function openConnection(options: ConnectionOptions): Connection {
 
 	function onHeaders(flags: number, id: number, payload: Buffer): void {
 		if ((flags & flag.endHeaders) === 0) throw broken("a header came in pieces");
-		if (payload.length > limits.headerMaxBytes) throw tooMuch("header fields");
 		const block = unpadded(flags, payload).subarray((flags & flag.priority) !== 0 ? 5 : 0);
 		const fields = decode(block);
 		if (side === "server" && id > lastId) accept(id, fields);
@@ -298,7 +265,7 @@ export function openConnection(options: ConnectionOptions): Connection {
 
 	function endIfDone(): void {
 		if (!retired || over || streams.size > 0) return;
-		flush();
+		outgoing.flush();
 		socket.end();
 	}
 
@@ -319,7 +286,6 @@ export function openConnection(options: ConnectionOptions): Connection {
 	if (side === "client") send(preface);
 	send(encodeSettings(settings));
 	take(grantedMax - defaultWindow);
-	socket.on("drain", pushAll);
 
 	return {
 		read(chunk) {
@@ -329,7 +295,7 @@ export function openConnection(options: ConnectionOptions): Connection {
 			} catch (error) {
 				if (!(error instanceof PeerError)) throw error;
 				send(encodeNumbers(type.goaway, 0, 0, Math.max(0, lastId), error.code));
-				flush();
+				outgoing.flush();
 				destroy(error);
 			}
 		},
@@ -360,10 +326,6 @@ export function openConnection(options: ConnectionOptions): Connection {
 	};
 }
 
-function badSize(what: string): PeerError {
-	return new PeerError(h2.NGHTTP2_FRAME_SIZE_ERROR, `${what} has a wrong length`);
-}
-
 function unpadded(flags: number, payload: Buffer): Buffer {
 	if ((flags & flag.padded) === 0) return payload;
 	const padding = payload[0] ?? 0;
@@ -376,6 +338,6 @@ function decode(block: Buffer): Field[] {
 		return decodeFields(block);
 	} catch (error) {
 		if (!(error instanceof HeaderError)) throw error;
-		throw new PeerError(h2.NGHTTP2_COMPRESSION_ERROR, error.message);
+		throw badHeader(error.message);
 	}
 }
