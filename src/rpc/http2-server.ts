@@ -14,9 +14,9 @@ import { servesConnections } from "../runtime.ts";
 import { type Address, formatAddress, parseAddress } from "./address.ts";
 import { createDispatch, type Dispatch, type RpcServer, type ServeOptions } from "./carrier.ts";
 import { createStreamServer } from "./h2/server.ts";
-import { createStreamDispatch, type StreamDispatch } from "./http2-stream-server.ts";
 import { fromNode, hearNode } from "./node-stream.ts";
 import { removeStaleSocket } from "./stale-socket.ts";
+import { createStreamDispatch, type StreamDispatch } from "./stream-dispatch.ts";
 
 /** What one peer may cost. Beyond them its stream is refused or its connection ends; other connections do not notice. */
 export interface Http2Limits {

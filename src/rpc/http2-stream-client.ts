@@ -22,7 +22,11 @@ import {
 	type Transport,
 } from "@connectrpc/connect";
 import { createMethodUrl } from "@connectrpc/connect/protocol";
-import { endStreamFromJson, requestHeader, validateResponse } from "@connectrpc/connect/protocol-connect";
+import {
+	requestHeader as connectHeader,
+	endStreamFromJson,
+	validateResponse,
+} from "@connectrpc/connect/protocol-connect";
 import type { MessageLimits } from "./carrier.ts";
 import { compressedFlag, createFrameReader, endFlag } from "./frames.ts";
 import type { StreamClient } from "./h2/client.ts";
@@ -48,7 +52,7 @@ export function streamOverHttp2(options: StreamCallOptions): Transport["stream"]
 	/** `onOver`: all has been said, or the call has failed. */
 	async function open<I extends DescMessage, O extends DescMessage>(
 		method: DescMethodStreaming<I, O>,
-		header: Headers,
+		requestHeader: Headers,
 		requests: AsyncIterable<MessageShape<I>>,
 		signal: AbortSignal,
 		onOver: () => void,
@@ -91,10 +95,14 @@ export function streamOverHttp2(options: StreamCallOptions): Transport["stream"]
 
 		signal.throwIfAborted();
 		const frames = createFrameReader(limits.readMaxBytes, onFrame);
-		const stream = streams.request(requestFields(method, authority, header), {
+		const stream = streams.request(requestFields(method, authority, requestHeader), {
 			onHead(fields) {
-				const answered = answerOf(fields);
-				if (answered.status >= 200) head.resolve(answered);
+				try {
+					const answered = answerOf(fields);
+					if (answered.status >= 200) head.resolve(answered);
+				} catch (error) {
+					fail(error);
+				}
 			},
 			onData(chunk) {
 				try {
@@ -116,19 +124,18 @@ export function streamOverHttp2(options: StreamCallOptions): Transport["stream"]
 				fail(error ? lost(error) : closing(code));
 			},
 		});
-		const onAbort = (): void => fail(ConnectError.from(signal.reason, Code.Canceled));
-		signal.addEventListener("abort", onAbort, { once: true });
-		const full = (one: MessageShape<I>) => (isMessage(one, method.input) ? one : create(method.input, one));
-		pump = pumpFrames(requests, (one) => encode(full(one)), stream);
-		pump.done.then(() => stream.end(), fail);
-		const answered = await head.promise;
+		signal.addEventListener("abort", () => fail(ConnectError.from(signal.reason, Code.Canceled)), { once: true });
+		const whole = (one: MessageShape<I>) => (isMessage(one, method.input) ? one : create(method.input, one));
 		try {
-			validateResponse(method.methodKind, true, answered.status, answered.header);
+			pump = pumpFrames(requests, (one) => encode(whole(one)), stream);
+			pump.done.then(() => stream.end(), fail);
+			const { status, header } = await head.promise;
+			validateResponse(method.methodKind, true, status, header);
+			return { header, trailer, message: inbox };
 		} catch (error) {
 			fail(error);
 			throw error;
 		}
-		return { header: answered.header, trailer, message: inbox };
 	}
 
 	return async <I extends DescMessage, O extends DescMessage>(
@@ -153,7 +160,7 @@ export function streamOverHttp2(options: StreamCallOptions): Transport["stream"]
 			method,
 			requestMethod: "POST",
 			url: createMethodUrl(baseUrl, method),
-			header: requestHeader(method.methodKind, true, ms, header, true),
+			header: connectHeader(method.methodKind, true, ms, header, true),
 			contextValues: contextValues ?? createContextValues(),
 			// Made whole right before it is sent.
 			message: input as AsyncIterable<MessageShape<I>>,

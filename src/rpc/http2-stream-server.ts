@@ -1,15 +1,13 @@
 // Streaming calls of the Connect protocol on HTTP/2 streams, for the server's side of the relay's hot paths.
 //
-// It says the same bytes as connect-es. Streams come here from the connections of the relay's own clients (h2/server.ts);
-// those of everybody else are connect-es's.
+// It says the same bytes as connect-es, over a stream of our own HTTP/2 (h2/) or of node:http2 (node-stream.ts): stream-dispatch.ts
+// tells which streams come here.
 import { constants as h2 } from "node:http2";
 import { create, type DescMessage, isMessage, type Message, type MessageInitShape } from "@bufbuild/protobuf";
 import {
 	Code,
 	ConnectError,
-	type ConnectRouter,
 	createHandlerContext,
-	createServiceImplSpec,
 	type HandlerContext,
 	type Interceptor,
 	type MethodImplSpec,
@@ -18,89 +16,29 @@ import {
 import {
 	contentTypeStreamProto,
 	endStreamToJson,
-	headerStreamEncoding,
 	headerTimeout,
 	parseTimeout,
 } from "@connectrpc/connect/protocol-connect";
-import { type MessageLimits, messageLimits, type Routes } from "./carrier.ts";
+import type { MessageLimits } from "./carrier.ts";
 import { compressedFlag, createFrameReader, encodeFrame, endFlag } from "./frames.ts";
-import type { Field } from "./h2/hpack.ts";
 import { nobody, type Stream, type StreamEvents } from "./h2/stream.ts";
 import { createInbox } from "./inbox.ts";
 import { messageFrames } from "./message-frames.ts";
 import { type Pump, pumpFrames } from "./pump-frames.ts";
 
-type Spec = Exclude<MethodImplSpec, { kind: "unary" }>;
 /** Serves a stream whose request has this header, and hears of it. */
-type Serve = (stream: Stream, header: Headers, url: string) => StreamEvents;
+export type Serve = (stream: Stream, header: Headers, url: string) => StreamEvents;
 
-export interface StreamDispatch {
-	/** What serves such a request; `undefined` where it is not a plain one, or not one for a stream that is served. */
-	find(method: string, path: string, header: Headers): Serve | undefined;
-	/** Serves a stream that one of our own clients has opened. */
-	accept(stream: Stream, fields: readonly Field[]): StreamEvents;
-}
-
-export interface StreamServerOptions {
-	readonly routes: Routes;
-	readonly interceptors?: readonly Interceptor[];
-	readonly limits?: MessageLimits;
-	/** Told of what no caller can be told. */
-	readonly onFault: (error: unknown, what: string) => void;
-}
+type Spec = Exclude<MethodImplSpec, { kind: "unary" }>;
 
 /** Messages that wait for their reader before the client is held up. */
 const waitingMax = 64;
 
-export function createStreamDispatch(options: StreamServerOptions): StreamDispatch {
-	const { routes, interceptors = [], limits = messageLimits, onFault } = options;
-	const byPath = new Map<string, Serve>();
-	const collect: ConnectRouter = {
-		handlers: [],
-		service(service, implementation) {
-			for (const spec of Object.values(createServiceImplSpec(service, implementation).methods))
-				if (spec.kind !== "unary")
-					byPath.set(`/${service.typeName}/${spec.method.name}`, serveStream(spec, interceptors, limits, onFault));
-			return collect;
-		},
-		rpc: () => collect,
-	};
-	routes(collect);
-	function find(method: string, path: string, header: Headers): Serve | undefined {
-		const plain = method === "POST" && header.get("content-type") === contentTypeStreamProto;
-		return plain && (header.get(headerStreamEncoding) ?? "identity") === "identity" ? byPath.get(path) : undefined;
-	}
-
-	return {
-		find,
-		accept(stream, fields) {
-			const { pseudo, header } = read(fields);
-			const path = pseudo[":path"] ?? "";
-			const url = URL.parse(path, `http://${pseudo[":authority"]}`);
-			const serve = find(pseudo[":method"] ?? "", path, header);
-			if (url && serve) return serve(stream, header, url.href);
-			stream.answer([[":status", url ? "404" : "400"]]);
-			stream.end();
-			return nobody;
-		},
-	};
-}
-
-function read(fields: readonly Field[]): { readonly pseudo: Record<string, string>; readonly header: Headers } {
-	const pseudo: Record<string, string> = {};
-	const header = new Headers();
-	for (const [name, value] of fields) {
-		if (name.startsWith(":")) pseudo[name] = value;
-		else header.append(name, value);
-	}
-	return { pseudo, header };
-}
-
-function serveStream(
+export function serveStream(
 	spec: Spec,
 	interceptors: readonly Interceptor[],
 	limits: MessageLimits,
-	onFault: StreamServerOptions["onFault"],
+	onFault: (error: unknown, what: string) => void,
 ): Serve {
 	const { method } = spec;
 	const { decode } = messageFrames(method.input, limits);

@@ -3,12 +3,11 @@
 // They say INTERNAL where a socket file is missing or a session was destroyed, ABORTED after a reset, CANCELED after
 // RST_STREAM by a server that closes, INVALID_ARGUMENT ("missing EndStreamResponse") after a clean cut.
 import { Code, ConnectError, type Interceptor } from "@connectrpc/connect";
-import { mapMessages } from "./map-messages.ts";
 
 const always: ReadonlySet<Code> = new Set([Code.Canceled, Code.Aborted, Code.InvalidArgument]);
 const withSystemError: ReadonlySet<Code> = new Set([Code.Internal, Code.Unknown]);
 
-/** For clients. What the server said, and what the caller itself ended, stays as it is. */
+/** For clients' single calls. What the server said, and what the caller itself ended, stays as it is. */
 export const lostConnection: Interceptor = (next) => async (request) => {
 	const told = (error: unknown): unknown => {
 		if (request.signal.aborted) return error;
@@ -18,14 +17,11 @@ export const lostConnection: Interceptor = (next) => async (request) => {
 		return lost && !isWireError ? new ConnectError(rawMessage, Code.Unavailable, undefined, undefined, error) : error;
 	};
 	try {
-		const response = await next(request);
-		return response.stream ? { ...response, message: mapMessages(response.message, pass, told) } : response;
+		return await next(request);
 	} catch (error) {
 		throw told(error);
 	}
 };
-
-function pass(): void {}
 
 function hasSystemCode(cause: unknown): boolean {
 	return cause instanceof Error && "code" in cause && typeof cause.code === "string";

@@ -161,6 +161,10 @@ test("a request that is not for a stream is answered, and its connection goes on
 		requestBlock(`${echo}?x=1`),
 		encodeFields([[":method", "GET"]]),
 		encodeFields([]),
+		encodeFields([["a name", "x"]]),
+		encodeFields([["", "x"]]),
+		encodeFields([["x", "a\u0000b"]]),
+		encodeFields([["x", "a\r\nb: c"]]),
 		encodeFields([
 			[":method", "POST"],
 			[":path", echo],
