@@ -31,6 +31,8 @@ export interface CacheOptions {
 	readonly onFailed: (cause: unknown) => void;
 	/** Between two messages with fresh jobs, instead of the dispatcher's own, ms. */
 	readonly messageGapMs?: number;
+	/** Runs a task after what else is to be done in this turn; see dispatch.ts. */
+	readonly later?: (task: () => void) => void;
 }
 
 export interface Cache {
@@ -47,7 +49,7 @@ const sweepMinMs = 10;
 const sweepMaxMs = 1000;
 
 export function createCache(options: CacheOptions): Cache {
-	const { store: bare, clock, settings, broker, onFailed, messageGapMs } = options;
+	const { store: bare, clock, settings, broker, onFailed, messageGapMs, later } = options;
 	const { leaseMs, inFlightMax } = settings;
 	const sweepMs = Math.min(Math.max(leaseMs / sweepsPerLease, sweepMinMs), sweepMaxMs);
 	const ended = new AbortController();
@@ -56,7 +58,7 @@ export function createCache(options: CacheOptions): Cache {
 	const guarded = failStop(bare, fail);
 	const holdings = createHoldings(guarded.store, clock, leaseMs);
 	const { store } = holdings;
-	const dispatcher = createDispatcher(holdings, clock, failUnlessEnded, messageGapMs);
+	const dispatcher = createDispatcher(holdings, clock, failUnlessEnded, messageGapMs, later);
 	const reports = createReports(clock);
 	const stats = createStatsService({
 		store,

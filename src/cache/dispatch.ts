@@ -74,12 +74,16 @@ interface Stream {
 	error?: ConnectError;
 }
 
-/** `onError` is told of a failure that no caller waits for. */
+/**
+ * `onError` is told of a failure that no caller waits for. `later` runs a task soon: after what else this turn has to do,
+ * the answers that it made among it, where the runtime has such a moment.
+ */
 export function createDispatcher(
 	holdings: Holdings,
 	clock: Clock,
 	onError: (cause: unknown) => void,
 	gapMs = messageGapMs,
+	later: (task: () => void) => void = queueMicrotask,
 ): Dispatcher {
 	const { store } = holdings;
 	const streams = new Map<string, Stream>();
@@ -100,7 +104,7 @@ export function createDispatcher(
 		again = true;
 		if (dealing || closed) return;
 		dealing = true;
-		queueMicrotask(() => void run());
+		later(() => void run());
 	}
 
 	async function run(): Promise<void> {

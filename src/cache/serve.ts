@@ -57,6 +57,7 @@ export async function serveCache(
 		clock,
 		log,
 		warmUpBounds,
+		later: setImmediate,
 		fail,
 		async openStore() {
 			makeDataFolder(settings.dataDir);

@@ -47,6 +47,8 @@ export interface CachePorts {
 	readonly setServing: (serving: boolean) => void;
 	/** When it starts again, and the first time. */
 	readonly warmUpBounds: { readonly hasty: WarmUpBounds; readonly thorough: WarmUpBounds };
+	/** Runs a task after what else is to be done in this turn: jobs are given out after shops have their answers. */
+	readonly later?: (task: () => void) => void;
 	/** Ends the process. */
 	readonly fail: (cause: unknown) => void;
 }
@@ -55,7 +57,7 @@ export interface CachePorts {
 const failGraceMs = 100;
 
 export async function startCache(ports: CachePorts): Promise<CacheServer> {
-	const { settings, clock, log } = ports;
+	const { settings, clock, log, later } = ports;
 	const store = await ports.openStore();
 	try {
 		// One that was open before has callers, and they are waiting.
@@ -67,6 +69,7 @@ export async function startCache(ports: CachePorts): Promise<CacheServer> {
 			store,
 			clock,
 			settings,
+			...(later && { later }),
 			broker: async () => server?.broker?.(),
 			onFailed(cause) {
 				ports.setServing(false);

@@ -67,12 +67,11 @@ export function createStore(rows: Rows, settings: StoreSettings, options: StoreO
 				const results = batch.map((change) => change.run(engine));
 				if (++commits % advanceEvery === 0) engine.advance();
 				rows.commit();
-				// A job may be given out before its acceptance is safe: its pin is synced later, on the same medium.
-				for (const wake of wakes) wake();
 				await rows.sync();
 				batch.forEach((change, i) => {
 					change.resolve(results[i] as never);
 				});
+				for (const wake of wakes) wake();
 				if (rows.marks.eventSeq > safeEventSeq) {
 					safeEventSeq = rows.marks.eventSeq;
 					for (const grew of outboxWatchers) grew();
