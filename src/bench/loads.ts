@@ -1,7 +1,6 @@
 // The shapes of load: an open loop that nothing slows down, users who wait for their answer, and as fast as it goes.
-import { ChurnSet } from "../churn.ts";
 import type { Driver } from "./driver.ts";
-import { pace } from "./pacer.ts";
+import { createPacer, pace } from "./pacer.ts";
 
 /** Resolves when everything was sent, or soon after the signal aborts. */
 export type Load = (driver: Driver, signal: AbortSignal) => Promise<void>;
@@ -15,40 +14,44 @@ export function openLoop(times: Float64Array, connections: number, warmUpMs: num
 	};
 }
 
-/** The public script's: users from `first` to `last`, added evenly over `forMs`; each posts, waits, sleeps, and again. */
-export function rampingUsers(first: number, last: number, forMs: number, pauseMs: number): Load {
-	return (driver, signal) =>
-		new Promise((resolve) => {
-			const timers = new ChurnSet<ReturnType<typeof setTimeout>>();
-			const later = (ms: number, task: () => void): void => {
-				const timer = setTimeout(() => {
-					timers.delete(timer);
-					task();
-				}, ms);
-				timers.add(timer);
-			};
-			const stop = (): void => {
-				for (const timer of timers) clearTimeout(timer);
-				timers.clear();
-				resolve();
-			};
-			const endMs = performance.now() + forMs;
-			const turn = (): void => {
-				if (signal.aborted || performance.now() >= endMs) return;
-				driver.post(performance.now(), true, () => later(pauseMs, turn));
-			};
-			const join = (): void => {
-				driver.connect(1);
-				turn();
-			};
-			for (let user = 0; user < last; user++) {
-				const atMs = user < first ? 0 : ((user - first + 1) / (last - first)) * forMs;
-				later(atMs, join);
-			}
-			later(forMs, stop);
-			signal.addEventListener("abort", stop, { once: true });
-			if (signal.aborted) stop();
-		});
+/**
+ * The public script's: users from `first` to `last`, added evenly over `forMs`; each posts, waits, sleeps, and again.
+ * How exactly they wake is the pacer's.
+ */
+export function rampingUsers(
+	first: number,
+	last: number,
+	forMs: number,
+	pauseMs: number,
+	openPacer: typeof createPacer = createPacer,
+): Load {
+	return async (driver, signal) => {
+		const joining = new Set<ReturnType<typeof setTimeout>>();
+		const over = Promise.withResolvers<void>();
+		const end = (): void => over.resolve();
+		const turn = (): void => {
+			if (signal.aborted || performance.now() >= endMs) return;
+			driver.post(performance.now(), true, () => pacer.add(performance.now() + pauseMs));
+		};
+		const pacer = await openPacer(last, turn);
+		const endMs = performance.now() + forMs;
+		for (let user = 0; user < last; user++) {
+			const atMs = user < first ? 0 : ((user - first + 1) / (last - first)) * forMs;
+			joining.add(
+				setTimeout(() => {
+					driver.connect(1);
+					turn();
+				}, atMs),
+			);
+		}
+		const ending = setTimeout(end, forMs);
+		signal.addEventListener("abort", end, { once: true });
+		if (signal.aborted) end();
+		await over.promise;
+		clearTimeout(ending);
+		for (const timer of joining) clearTimeout(timer);
+		await pacer.close();
+	};
 }
 
 /** Posts until `count` payments were accepted, `connections` at once. Failures are repeated after a pause, as new payments. */

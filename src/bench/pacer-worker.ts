@@ -1,32 +1,47 @@
 // A thread that does nothing but wake in time: timers of an event loop are up to 2 ms late, this one about 0.1 ms.
 import { parentPort, workerData } from "node:worker_threads";
 
-/** What it posts: first its clock, some times over, then its start on that clock, then how many arrivals are due. */
-export type PacerMessage = { readonly clockMs: number } | { readonly startMs: number } | number;
+export interface PacerShared {
+	/** A ring; on the worker's clock, ascending. */
+	readonly moments: Float64Array;
+	/** Of two numbers: how many moments were ever put in, and how many have come, as the worker last saw when it went to sleep. */
+	readonly counts: Int32Array;
+}
 
-const { times, leadMs } = workerData as { times: Float64Array; leadMs: number };
-const greetings = 20;
-/** Arrivals so close together go out as one message. */
+export const added = 0;
+export const come = 1;
+
+/** What it posts: first its clock, some times over, then how many moments have come. */
+export type PacerMessage = { readonly clockMs: number } | number;
+
+export const greetings = 20;
+/** Moments so close together go out as one message. */
 const togetherMs = 0.05;
 
-const cell = new Int32Array(new SharedArrayBuffer(4));
-const nowMs = (): number => performance.now();
-const sleep = (ms: number): unknown => Atomics.wait(cell, 0, 0, ms);
-const post = (message: PacerMessage): void => parentPort?.postMessage(message);
+if (parentPort) {
+	const { moments, counts } = workerData as PacerShared;
+	const wait = (seen: number, ms?: number): unknown => Atomics.wait(counts, added, seen, ms);
+	const post = (message: PacerMessage): void => parentPort?.postMessage(message);
+	const at = (n: number): number => moments[n % moments.length]!;
 
-for (let i = 0; i < greetings; i++) {
-	post({ clockMs: nowMs() });
-	sleep(1);
-}
-const startMs = nowMs() + leadMs;
-post({ startMs });
-for (let due = 0; due < times.length; ) {
-	const leftMs = startMs + times[due]! - nowMs();
-	if (leftMs > 0) {
-		sleep(leftMs);
-		continue;
+	for (let i = 0; i < greetings; i++) {
+		post({ clockMs: performance.now() });
+		wait(0, 1);
 	}
-	const untilMs = nowMs() - startMs + togetherMs;
-	while (due < times.length && times[due]! <= untilMs) due++;
-	post(due);
+	for (let due = 0; ; ) {
+		const seen = Atomics.load(counts, added);
+		if (due === seen) {
+			Atomics.store(counts, come, due);
+			wait(seen);
+			continue;
+		}
+		const leftMs = at(due) - performance.now();
+		if (leftMs > 0) {
+			wait(seen, leftMs);
+			continue;
+		}
+		const untilMs = performance.now() + togetherMs;
+		while (due < seen && at(due) <= untilMs) due++;
+		post(due);
+	}
 }

@@ -1,6 +1,57 @@
-// Calls at moments that were fixed beforehand, to a tenth of a millisecond, whatever else the event loop does.
+// Calls at given moments, to a tenth of a millisecond, whatever else the event loop does.
+//
+// An event loop's own timers are of whole milliseconds: tasks that run in one turn set their next timers in one turn too,
+// so that users who once met go on posting together for the rest of the run.
 import { Worker } from "node:worker_threads";
-import type { PacerMessage } from "./pacer-worker.ts";
+import { added, come, greetings, type PacerMessage, type PacerShared } from "./pacer-worker.ts";
+
+export interface Pacer {
+	/** A moment on `performance.now()`, none before the one given last. */
+	add(atMs: number): void;
+	close(): Promise<void>;
+}
+
+/** `due` is called once for each moment, when it has come. At most `room` moments may be waiting. */
+export async function createPacer(room: number, due: (atMs: number) => void): Promise<Pacer> {
+	const shared: PacerShared = {
+		moments: new Float64Array(new SharedArrayBuffer(8 * room)),
+		counts: new Int32Array(new SharedArrayBuffer(8)),
+	};
+	const worker = new Worker(new URL("./pacer-worker.ts", import.meta.url), { workerData: shared });
+	const waiting = new Float64Array(room);
+	let given = 0;
+	let called = 0;
+	let closed = false;
+	// Threads may count time from different origins. The least difference seen is the offset and the swiftest delivery.
+	const offsetMs = await new Promise<number>((resolve, reject) => {
+		let leastMs = Number.POSITIVE_INFINITY;
+		let heard = 0;
+		worker.once("error", reject);
+		worker.on("message", (message: PacerMessage) => {
+			if (typeof message === "number") while (!closed && called < message) due(waiting[called++ % room]!);
+			else {
+				leastMs = Math.min(leastMs, performance.now() - message.clockMs);
+				if (++heard === greetings) resolve(leastMs);
+			}
+		});
+	});
+	// From here on, an error of the thread is nobody's to handle, and ends the process.
+	worker.removeAllListeners("error");
+	return {
+		add(atMs) {
+			if (given - called === room) throw new RangeError(`more than ${room} moments are waiting`);
+			waiting[given % room] = atMs;
+			shared.moments[given % room] = atMs - offsetMs;
+			Atomics.store(shared.counts, added, ++given);
+			// A worker with moments before it wakes for those; only one that sleeps without any has to be woken.
+			if (Atomics.load(shared.counts, come) === given - 1) Atomics.notify(shared.counts, added);
+		},
+		async close() {
+			closed = true;
+			await worker.terminate();
+		},
+	};
+}
 
 /** Room to begin in, so that the first arrival is not late. */
 const leadMs = 20;
@@ -11,25 +62,20 @@ const leadMs = 20;
  */
 export async function pace(times: Float64Array, due: (atMs: number) => void, signal?: AbortSignal): Promise<void> {
 	if (times.length === 0 || signal?.aborted) return;
-	const worker = new Worker(new URL("./pacer-worker.ts", import.meta.url), { workerData: { times, leadMs } });
-	// Threads may count time from different origins. The least difference seen is the offset and the swiftest delivery.
-	let offsetMs = Number.POSITIVE_INFINITY;
-	let startMs = 0;
-	let next = 0;
+	const last = Promise.withResolvers<void>();
+	let left = times.length;
+	const pacer = await createPacer(times.length, (atMs) => {
+		if (signal?.aborted) return;
+		due(atMs);
+		if (--left === 0) last.resolve();
+	});
+	signal?.addEventListener("abort", () => last.resolve(), { once: true });
 	try {
-		await new Promise<void>((resolve, reject) => {
-			signal?.addEventListener("abort", () => resolve(), { once: true });
-			worker.once("error", reject);
-			worker.on("message", (message: PacerMessage) => {
-				if (signal?.aborted) return;
-				if (typeof message === "number") {
-					for (; next < message; next++) due(startMs + times[next]!);
-					if (next === times.length) resolve();
-				} else if ("clockMs" in message) offsetMs = Math.min(offsetMs, performance.now() - message.clockMs);
-				else startMs = message.startMs + offsetMs;
-			});
-		});
+		const startMs = performance.now() + leadMs;
+		if (!signal?.aborted) for (const time of times) pacer.add(startMs + time);
+		else last.resolve();
+		await last.promise;
 	} finally {
-		await worker.terminate();
+		await pacer.close();
 	}
 }

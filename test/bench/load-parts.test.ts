@@ -6,6 +6,7 @@ import { arrivals } from "../../src/bench/arrivals.ts";
 import type { Driver } from "../../src/bench/driver.ts";
 import { createIds } from "../../src/bench/ids.ts";
 import { asFastAsAccepted, rampingUsers } from "../../src/bench/loads.ts";
+import type { createPacer } from "../../src/bench/pacer.ts";
 import { createOutcomes, outcomeOfStatus } from "../../src/bench/outcomes.ts";
 import { createRandom, mix32, unmix32 } from "../../src/bench/random.ts";
 import { delayMaxMs, randomTimetable } from "../../src/bench/random-timetable.ts";
@@ -155,9 +156,16 @@ describe("users and backlogs", () => {
 		return { driver, posts, connections: () => connections };
 	}
 
+	const fakePacer: typeof createPacer = async (_room, due) => ({
+		add: (atMs) => {
+			setTimeout(() => due(atMs), atMs - performance.now());
+		},
+		close: async () => {},
+	});
+
 	test("users join evenly, each on a connection of its own, and each posts about once a second until the end", async () => {
 		const { driver, posts, connections } = fakeDriver();
-		const done = rampingUsers(1, 11, 10_000, 990)(driver, new AbortController().signal);
+		const done = rampingUsers(1, 11, 10_000, 990, fakePacer)(driver, new AbortController().signal);
 		await vi.advanceTimersByTimeAsync(0);
 		expect(posts).toHaveLength(1);
 		await vi.advanceTimersByTimeAsync(4_999);
@@ -172,7 +180,7 @@ describe("users and backlogs", () => {
 	test("a stopped run ends at once", async () => {
 		const { driver, posts } = fakeDriver();
 		const stop = new AbortController();
-		const done = rampingUsers(1, 5, 10_000, 990)(driver, stop.signal);
+		const done = rampingUsers(1, 5, 10_000, 990, fakePacer)(driver, stop.signal);
 		await vi.advanceTimersByTimeAsync(1_000);
 		stop.abort();
 		await done;
