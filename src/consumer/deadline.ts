@@ -4,6 +4,7 @@
 // delay only turns knowledge into doubt.
 import type { Clock } from "../clock.ts";
 import type { Processor } from "../payment/payment.ts";
+import { type Cutoff, createDeadlines } from "./cutoff.ts";
 import type { Gateway } from "./ports.ts";
 
 export interface DeadlineSettings {
@@ -39,40 +40,28 @@ export function withDeadline(
 	{ readBackMs, healthMs }: Pick<DeadlineSettings, "readBackMs" | "healthMs">,
 	clock: Clock,
 ): Gateway {
-	async function within<T>(
-		ms: number,
-		outer: AbortSignal,
-		call: (signal: AbortSignal) => Promise<T>,
-	): Promise<{ readonly answer: T; readonly late: boolean }> {
-		const controller = new AbortController();
-		const abort = (): void => controller.abort();
-		let late = false;
-		const cancel = clock.after(ms, () => {
-			late = true;
-			abort();
+	const start = createDeadlines(clock);
+
+	/** A gateway's calls never reject. */
+	function within<T>(ms: number, outer: Cutoff, call: (cutoff: Cutoff) => Promise<T>): Promise<T> {
+		const deadline = start(ms, outer);
+		return call(deadline).then((answer) => {
+			deadline.end();
+			return answer;
 		});
-		if (outer.aborted) abort();
-		outer.addEventListener("abort", abort);
-		try {
-			return { answer: await call(controller.signal), late };
-		} finally {
-			cancel();
-			outer.removeEventListener("abort", abort);
-		}
 	}
 
 	return {
-		async charge(processor, payment, outer) {
-			const { answer, late } = await within(chargeMs(processor), outer, (signal) =>
-				gateway.charge(processor, payment, signal),
-			);
-			return late && answer.kind === "unknown" && answer.why === "aborted" ? { ...answer, why: "timeout" } : answer;
+		charge(processor, payment, outer) {
+			const deadline = start(chargeMs(processor), outer);
+			return gateway.charge(processor, payment, deadline).then((answer) => {
+				deadline.end();
+				return deadline.late && answer.kind === "unknown" && answer.why === "aborted"
+					? { ...answer, why: "timeout" }
+					: answer;
+			});
 		},
-		async readBack(processor, id, outer) {
-			return (await within(readBackMs, outer, (signal) => gateway.readBack(processor, id, signal))).answer;
-		},
-		async health(processor, outer) {
-			return (await within(healthMs, outer, (signal) => gateway.health(processor, signal))).answer;
-		},
+		readBack: (processor, id, outer) => within(readBackMs, outer, (cutoff) => gateway.readBack(processor, id, cutoff)),
+		health: (processor, outer) => within(healthMs, outer, (cutoff) => gateway.health(processor, cutoff)),
 	};
 }

@@ -1,6 +1,7 @@
 // One HTTP exchange with a processor: sent at most once, its answer read whole and within bounds, never a rejection.
 import type { Dispatcher } from "undici";
 import type { WholeAnswer } from "./answers.ts";
+import type { Cutoff } from "./cutoff.ts";
 
 /** Answers are a few dozen bytes; one beyond this is none that the contract names. */
 const bodyMaxBytes = 16 * 1024;
@@ -10,75 +11,98 @@ export type Exchange =
 	/** Proof that no byte of the request left: no connection came about, or it was aborted before one had. */
 	| { readonly came: "unsent" }
 	/** It was sent, at least in part, and no whole answer came. */
-	| { readonly came: "nothing"; readonly why: "aborted" | "connection" | "malformed" };
+	| { readonly came: "nothing"; readonly why: NoAnswerWhy };
 
-export interface Request {
-	readonly method: "GET" | "POST";
-	readonly path: string;
-	readonly body?: string;
-}
+type NoAnswerWhy = "aborted" | "connection" | "malformed";
 
-const jsonHeaders = { "content-type": "application/json" };
+export type Request = Pick<Dispatcher.DispatchOptions, "method" | "path" | "headers" | "body">;
+
+const unsent: Exchange = { came: "unsent" };
+/** For whole texts only: with parts of one it would take a converter of its own each time. */
+const utf8 = new TextDecoder();
 
 /**
  * undici calls `onRequestStart` on a connection that is established, before it writes: what ends before that call never
  * left. A request is not started twice here, whatever becomes of its connection: the second start is its abort.
  */
-export function exchange(dispatcher: Dispatcher, request: Request, signal: AbortSignal): Promise<Exchange> {
+export function exchange(dispatcher: Dispatcher, request: Request, cutoff: Cutoff): Promise<Exchange> {
 	return new Promise((resolve) => {
-		if (signal.aborted) return resolve({ came: "unsent" });
-		let controller: Dispatcher.DispatchController | undefined;
-		let over = false;
-		let status = 0;
-		let framed = false;
-		let body = "";
-		let bytes = 0;
-		let decoder: TextDecoder | undefined;
-
-		const settle = (result: Exchange): void => {
-			if (over) return;
-			over = true;
-			signal.removeEventListener("abort", onAbort);
-			resolve(result);
-		};
-		const give = (why: "aborted" | "connection" | "malformed"): void => {
-			settle(controller ? { came: "nothing", why } : { came: "unsent" });
-			controller?.abort(new Error(why));
-		};
-		const onAbort = (): void => give("aborted");
-		signal.addEventListener("abort", onAbort);
-
-		const handler: Dispatcher.DispatchHandler = {
-			onRequestStart(started) {
-				const again = controller !== undefined;
-				controller = started;
-				if (again) give("connection");
-				else if (over) started.abort(new Error("aborted before it was sent"));
-			},
-			onResponseStart(_, statusCode, headers) {
-				status = statusCode;
-				framed = headers["content-length"] !== undefined || headers["transfer-encoding"] !== undefined;
-			},
-			onResponseData(_, chunk) {
-				bytes += chunk.length;
-				if (bytes > bodyMaxBytes) return give("malformed");
-				decoder ??= new TextDecoder();
-				body += decoder.decode(chunk, { stream: true });
-			},
-			onResponseEnd() {
-				if (decoder) body += decoder.decode();
-				settle({ came: "answer", answer: { status, body, framed } });
-			},
-			onResponseError(_, error) {
-				give(error.name === "HTTPParserError" ? "malformed" : "connection");
-			},
-		};
-		const headers = request.body === undefined ? {} : { headers: jsonHeaders, body: request.body };
+		if (cutoff.aborted) return resolve(unsent);
+		const handler = new Handler(resolve, cutoff);
 		try {
-			dispatcher.dispatch({ method: request.method, path: request.path, ...headers }, handler);
+			dispatcher.dispatch(request, handler);
 		} catch {
 			// The client is closed, or the request cannot be made: nothing was sent.
-			give("connection");
+			handler.give("connection");
 		}
 	});
+}
+
+/** A class: closures over the same state would be allocated anew for each charge. */
+class Handler implements Dispatcher.DispatchHandler {
+	readonly #resolve: (result: Exchange) => void;
+	readonly #cutoff: Cutoff;
+	readonly #onAbort: () => void;
+	#controller: Dispatcher.DispatchController | undefined;
+	#over = false;
+	#status = 0;
+	#framed = false;
+	#bytes = 0;
+	/** Nearly always the only one, so that a list is made for the second only. */
+	#chunk: Buffer | undefined = undefined;
+	#others: Buffer[] | undefined = undefined;
+
+	constructor(resolve: (result: Exchange) => void, cutoff: Cutoff) {
+		this.#resolve = resolve;
+		this.#cutoff = cutoff;
+		// By its name: churn.ts tells why.
+		const onAbort = (): void => this.give("aborted");
+		this.#onAbort = onAbort;
+		cutoff.addEventListener("abort", onAbort);
+	}
+
+	/** Ends it without an answer; of no effect where it has ended before. */
+	give(why: NoAnswerWhy): void {
+		this.#settle(this.#controller ? { came: "nothing", why } : unsent);
+		this.#controller?.abort(new Error(why));
+	}
+
+	#settle(result: Exchange): void {
+		if (this.#over) return;
+		this.#over = true;
+		this.#cutoff.removeEventListener("abort", this.#onAbort);
+		this.#resolve(result);
+	}
+
+	onRequestStart(started: Dispatcher.DispatchController): void {
+		const again = this.#controller !== undefined;
+		this.#controller = started;
+		if (again) this.give("connection");
+		else if (this.#over) started.abort(new Error("aborted before it was sent"));
+	}
+
+	onResponseStart(_: Dispatcher.DispatchController, status: number, headers: Record<string, unknown>): void {
+		this.#status = status;
+		this.#framed = headers["content-length"] !== undefined || headers["transfer-encoding"] !== undefined;
+	}
+
+	onResponseData(_: Dispatcher.DispatchController, chunk: Buffer): void {
+		this.#bytes += chunk.length;
+		if (this.#bytes > bodyMaxBytes) this.give("malformed");
+		else if (this.#chunk === undefined) this.#chunk = chunk;
+		else {
+			this.#others ??= [];
+			this.#others.push(chunk);
+		}
+	}
+
+	onResponseEnd(): void {
+		const whole = this.#others ? Buffer.concat([this.#chunk!, ...this.#others]) : this.#chunk;
+		const body = utf8.decode(whole);
+		this.#settle({ came: "answer", answer: { status: this.#status, body, framed: this.#framed } });
+	}
+
+	onResponseError(_: Dispatcher.DispatchController, error: Error): void {
+		this.give(error.name === "HTTPParserError" ? "malformed" : "connection");
+	}
 }

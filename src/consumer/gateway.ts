@@ -25,13 +25,15 @@ export interface HttpGateway extends Gateway {
 	close(): Promise<void>;
 }
 
+/** As pairs: of an object undici makes these for each request. */
+const jsonHeaders = ["content-type", "application/json"];
 const connectDefaultMs = 1_500;
 const keepAliveMs = 2_000;
 
 export function createGateway({ urls, connectionsMax, connectMs = connectDefaultMs }: GatewayOptions): HttpGateway {
 	const sites = { default: site(urls.default), fallback: site(urls.fallback) };
 
-	function site(url: string): { readonly pool: Pool; readonly base: string } {
+	function site(url: string): { readonly pool: Pool; readonly paymentsPath: string } {
 		const { origin, pathname } = new URL(url);
 		const pool = new Pool(origin, {
 			connections: connectionsMax,
@@ -44,23 +46,25 @@ export function createGateway({ urls, connectionsMax, connectMs = connectDefault
 			headersTimeout: 0,
 			bodyTimeout: 0,
 		});
-		return { pool, base: pathname.replace(/\/$/, "") };
+		return { pool, paymentsPath: `${pathname.replace(/\/$/, "")}/payments` };
 	}
 
 	return {
-		async charge(processor, { id, amountCents, requestedAtUs }, signal) {
-			const { pool, base } = sites[processor];
+		charge(processor, { id, amountCents, requestedAtUs }, cutoff) {
+			const { pool, paymentsPath } = sites[processor];
 			const body = `{"correlationId":"${id}","amount":${formatCents(amountCents)},"requestedAt":"${formatInstant(requestedAtUs)}"}`;
-			return chargeAnswer(await exchange(pool, { method: "POST", path: `${base}/payments`, body }, signal));
+			return exchange(pool, { method: "POST", path: paymentsPath, headers: jsonHeaders, body }, cutoff).then(
+				chargeAnswer,
+			);
 		},
-		async readBack(processor, id, signal) {
-			const { pool, base } = sites[processor];
-			const read = await exchange(pool, { method: "GET", path: `${base}/payments/${id}` }, signal);
+		async readBack(processor, id, cutoff) {
+			const { pool, paymentsPath } = sites[processor];
+			const read = await exchange(pool, { method: "GET", path: `${paymentsPath}/${id}` }, cutoff);
 			return read.came === "answer" ? readReadBack(processor, id, read.answer) : { kind: "no_answer" };
 		},
-		async health(processor, signal) {
-			const { pool, base } = sites[processor];
-			const asked = await exchange(pool, { method: "GET", path: `${base}/payments/service-health` }, signal);
+		async health(processor, cutoff) {
+			const { pool, paymentsPath } = sites[processor];
+			const asked = await exchange(pool, { method: "GET", path: `${paymentsPath}/service-health` }, cutoff);
 			return asked.came === "answer" ? readHealth(asked.answer) : notReached;
 		},
 		async close() {

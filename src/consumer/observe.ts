@@ -49,11 +49,12 @@ export function observe(site: Site, answer: ChargeAnswer, tookMs: number, id: st
 export function withBoard(gateway: Gateway, board: Board, clock: Clock): Gateway {
 	return {
 		...gateway,
-		async charge(processor, payment, signal) {
+		charge(processor, payment, cutoff) {
 			const sentAtMs = clock.monotonic();
-			const answer = await gateway.charge(processor, payment, signal);
-			observe(board[processor], answer, clock.monotonic() - sentAtMs, payment.id);
-			return answer;
+			return gateway.charge(processor, payment, cutoff).then((answer) => {
+				observe(board[processor], answer, clock.monotonic() - sentAtMs, payment.id);
+				return answer;
+			});
 		},
 	};
 }

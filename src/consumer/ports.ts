@@ -1,6 +1,7 @@
 // What a consumer needs of the world: the queue's calls, and the processors' calls, each as a few functions.
 import type { AttemptResult, Charge, Pin } from "../payment/life.ts";
 import type { Processor } from "../payment/payment.ts";
+import type { Cutoff } from "./cutoff.ts";
 
 /** A leased payment. `pin` is set where it is in doubt: only that processor may be asked. */
 export interface Job {
@@ -66,8 +67,8 @@ export interface Gateway {
 	charge(
 		processor: Processor,
 		payment: { readonly id: string; readonly amountCents: bigint; readonly requestedAtUs: number },
-		signal: AbortSignal,
+		cutoff: Cutoff,
 	): Promise<ChargeAnswer>;
-	readBack(processor: Processor, id: string, signal: AbortSignal): Promise<ReadBackAnswer>;
-	health(processor: Processor, signal: AbortSignal): Promise<HealthAnswer>;
+	readBack(processor: Processor, id: string, cutoff: Cutoff): Promise<ReadBackAnswer>;
+	health(processor: Processor, cutoff: Cutoff): Promise<HealthAnswer>;
 }

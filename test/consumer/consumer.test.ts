@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { createConsumer } from "../../src/consumer/consumer.ts";
+import type { Cutoff } from "../../src/consumer/cutoff.ts";
 import { unpaced } from "../../src/consumer/pace.ts";
 import type { ChargeAnswer } from "../../src/consumer/ports.ts";
 import { type ConsumerSettings, consumerDefaults } from "../../src/consumer/settings.ts";
@@ -31,7 +32,7 @@ function setup(more: Partial<ConsumerSettings> = {}) {
 	return { clock, cloud, gateway, consumer, errors };
 }
 
-const hangs = (signal: AbortSignal) =>
+const hangs = (signal: Cutoff) =>
 	new Promise<ChargeAnswer>((resolve) =>
 		signal.addEventListener("abort", () => resolve({ kind: "unknown", why: "aborted" })),
 	);

@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import type { Cutoff } from "../../src/consumer/cutoff.ts";
 import { chargeDeadlineMs, deadlineDefaults, withDeadline } from "../../src/consumer/deadline.ts";
 import type { ChargeAnswer } from "../../src/consumer/ports.ts";
 import { createFakeClock } from "../fake-clock.ts";
@@ -11,7 +12,7 @@ test("a charge's deadline follows the announced and the measured delay, between 
 	expect(chargeDeadlineMs(60_000, 0, deadlineDefaults)).toBe(20_000);
 });
 
-const heeds = (signal: AbortSignal): Promise<ChargeAnswer> =>
+const heeds = (signal: Cutoff): Promise<ChargeAnswer> =>
 	new Promise((resolve) => {
 		const end = () => resolve({ kind: "unknown", why: "aborted" });
 		if (signal.aborted) end();

@@ -1,5 +1,6 @@
 // Jobs, queues and gateways for the tests beside this file: in memory, and doing as they are told.
 
+import type { Cutoff } from "../../src/consumer/cutoff.ts";
 import { limiterDefaults } from "../../src/consumer/limiter.ts";
 import type { ChargeAnswer, Gateway, Job, PinOutcome, Queue, ReadBackAnswer } from "../../src/consumer/ports.ts";
 
@@ -43,7 +44,7 @@ export function stubQueue() {
 export function stubGateway(calls: string[] = []) {
 	const stub = {
 		calls,
-		chargeAs: async (_: AbortSignal): Promise<ChargeAnswer> => ({ kind: "charged" }),
+		chargeAs: async (_: Cutoff): Promise<ChargeAnswer> => ({ kind: "charged" }),
 		readBackAs: async (): Promise<ReadBackAnswer> => ({ kind: "absent" }),
 	};
 	const gateway: Gateway = {

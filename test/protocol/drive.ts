@@ -5,6 +5,7 @@
 import type { ReleaseOutcome, SettleOutcome } from "../../src/cache/store/store.ts";
 import type { Clock } from "../../src/clock.ts";
 import type { ChargeEnd, ChargeEvent, ChargeStep } from "../../src/consumer/charge.ts";
+import type { Cutoff } from "../../src/consumer/cutoff.ts";
 import type { Hand } from "../../src/consumer/hands.ts";
 import { NoAnswer } from "../../src/consumer/ports.ts";
 import { work } from "../../src/consumer/work.ts";
@@ -112,10 +113,10 @@ export const driveForReal: Driver = (
 		});
 	}
 	/** As a gateway does it: the caller's abort ends the waiting, not the request. */
-	function orAborted<T>(answer: Promise<T>, signal: AbortSignal, aborted: T): Promise<T> {
+	function orAborted<T>(answer: Promise<T>, signal: Cutoff, aborted: T): Promise<T> {
 		return new Promise((resolve) => {
 			const abort = () => resolve(aborted);
-			signal.addEventListener("abort", abort, { once: true });
+			signal.addEventListener("abort", abort);
 			answer.then(resolve, abort);
 		});
 	}
