@@ -112,12 +112,12 @@ export function createConsumer(options: ConsumerOptions): Consumer {
 		hand.abort = pools[lane].submit({
 			id: hand.job.id,
 			deadlineMs: deadline.chargeMaxMs + settings.queueCallsMs,
-			async run(signal) {
-				const end = await work(hand, processor, ports, signal);
-				ends[end]++;
-				if (end === "refused")
-					log.error({ id: hand.job.id, processor }, "charged, but the books say elsewhere: somebody must look");
-			},
+			run: (signal) =>
+				work(hand, processor, ports, signal).then((end) => {
+					ends[end]++;
+					if (end === "refused")
+						log.error({ id: hand.job.id, processor }, "charged, but the books say elsewhere: somebody must look");
+				}),
 			onFinish(finish) {
 				hand.abort = undefined;
 				done();

@@ -4,12 +4,13 @@
 // told so. However a task ends, `onFinish` is called, once.
 import { ChurnSet } from "../churn.ts";
 import type { Clock } from "../clock.ts";
+import { createDeadlineWheel, type Timed } from "../rpc/deadline-wheel.ts";
 import { createChannel } from "./channel.ts";
 
 /** A piece of work. `run` should end soon after `signal` aborts. */
 export interface Task {
 	readonly id: string;
-	/** From the moment that a worker takes it until its signal aborts. */
+	/** From the moment that a worker takes it until its signal aborts; never earlier, and up to 200 ms later. */
 	readonly deadlineMs: number;
 	run(signal: AbortSignal): Promise<void>;
 	onFinish(finish: Finish): void;
@@ -44,57 +45,67 @@ export interface Pool {
 	drain(boundMs: number): Promise<void>;
 }
 
-interface Entry {
+interface Entry extends Timed {
 	readonly task: Task;
 	readonly controller: AbortController;
-	cancelTimer: (() => void) | undefined;
-	finish: (finish: Finish) => void;
+	/** Set while it has been aborted, and may take its grace to end. */
+	cancelGrace: (() => void) | undefined;
 	finished: boolean;
 }
 
+/** Deadlines are looked at so often, ms; they are many seconds long. */
+const tickMs = 100;
+
+const done: Finish = { how: "done" };
+
 export function createPool({ workersMax, graceMs, clock, onError }: PoolOptions): Pool {
 	const channel = createChannel<Entry>(workersMax);
+	const takes = channel[Symbol.asyncIterator]();
 	const entries = new ChurnSet<Entry>();
+	const wheel = createDeadlineWheel<Entry>(clock, tickMs, (entry) => abort(entry, "its deadline has passed"));
 	const drained = Promise.withResolvers<void>();
 	let closed = false;
 
 	function abort(entry: Entry, reason: string): void {
 		if (entry.finished || entry.controller.signal.aborted) return;
-		entry.cancelTimer?.();
-		entry.cancelTimer = clock.after(graceMs, () => entry.finish({ how: "abandoned" }));
+		wheel.remove(entry);
+		entry.cancelGrace = clock.after(graceMs, () => finish(entry, { how: "abandoned" }));
 		entry.controller.abort(new Aborted(reason));
 	}
 
-	function carry(entry: Entry): Promise<void> {
-		const { task, controller } = entry;
-		return new Promise((resolve) => {
-			// By its name: churn.ts tells why.
-			const onEnd = (finish: Finish): void => {
-				if (entry.finished) return;
-				entry.finished = true;
-				entry.cancelTimer?.();
-				entries.delete(entry);
-				try {
-					task.onFinish(finish);
-				} catch (error) {
-					onError(error);
-				}
-				if (closed && entries.size === 0) drained.resolve();
-				resolve();
-			};
-			entry.finish = onEnd;
-			entry.cancelTimer ??= clock.after(task.deadlineMs, () => abort(entry, "its deadline has passed"));
-			runTask(task, controller.signal).then(
-				() => entry.finish({ how: "done" }),
-				(error: unknown) => entry.finish({ how: "failed", error }),
-			);
-		});
+	/** A worker is ready. By callbacks: an async function that waits for the next entry keeps the last one alive meanwhile. */
+	function takeNext(): void {
+		void takes.next().then(carry);
 	}
 
-	async function worker(): Promise<void> {
-		for await (const entry of channel) await carry(entry);
+	function carry(next: IteratorResult<Entry, void>): void {
+		if (next.done) return;
+		const entry = next.value;
+		const { task, controller } = entry;
+		if (!controller.signal.aborted) wheel.add(entry, task.deadlineMs);
+		runTask(task, controller.signal).then(
+			() => finish(entry, done),
+			(error: unknown) => finish(entry, { how: "failed", error }),
+		);
 	}
-	for (let i = 0; i < workersMax; i++) void worker().catch(onError);
+
+	function finish(entry: Entry, how: Finish): void {
+		if (entry.finished) return;
+		entry.finished = true;
+		entry.cancelGrace?.();
+		wheel.remove(entry);
+		entries.delete(entry);
+		if (entries.size === 0) wheel.stop();
+		try {
+			entry.task.onFinish(how);
+		} catch (error) {
+			onError(error);
+		}
+		if (closed && entries.size === 0) drained.resolve();
+		takeNext();
+	}
+
+	for (let i = 0; i < workersMax; i++) takeNext();
 
 	return {
 		get free() {
@@ -103,10 +114,12 @@ export function createPool({ workersMax, graceMs, clock, onError }: PoolOptions)
 		submit(task) {
 			if (closed || entries.size >= workersMax) throw new Error("no worker is free");
 			const entry: Entry = {
+				dueTick: 0,
+				before: undefined,
+				after: undefined,
 				task,
 				controller: new AbortController(),
-				cancelTimer: undefined,
-				finish: () => {},
+				cancelGrace: undefined,
 				finished: false,
 			};
 			entries.add(entry);
@@ -127,6 +140,10 @@ export function createPool({ workersMax, graceMs, clock, onError }: PoolOptions)
 }
 
 /** Whatever it throws, at once or later, comes as a rejection. */
-async function runTask(task: Task, signal: AbortSignal): Promise<void> {
-	return task.run(signal);
+function runTask(task: Task, signal: AbortSignal): Promise<void> {
+	try {
+		return task.run(signal);
+	} catch (error) {
+		return Promise.reject(error);
+	}
 }

@@ -57,12 +57,12 @@ export function connectQueue(
 	};
 }
 
+function answer<A, B>(call: Promise<A>, read: (answer: A) => B): Promise<B> {
+	return call.then(read, refuse);
+}
+
 /** A call that the queue refuses for what it says, or that cannot be encoded, would be refused again. */
-async function answer<A, B>(call: Promise<A>, read: (answer: A) => B): Promise<B> {
-	try {
-		return read(await call);
-	} catch (error) {
-		const final = !(error instanceof ConnectError) || error.code === Code.InvalidArgument;
-		throw final ? error : new NoAnswer(error.rawMessage, { cause: error });
-	}
+function refuse(error: unknown): never {
+	const final = !(error instanceof ConnectError) || error.code === Code.InvalidArgument;
+	throw final ? error : new NoAnswer(error.rawMessage, { cause: error });
 }

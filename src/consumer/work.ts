@@ -70,35 +70,40 @@ async function pin(hand: Hand, processor: Processor, ports: WorkPorts, signal: A
 	return { on: "pin", answer };
 }
 
-async function askForPin(
+type PinAnswer = PinOutcome | { readonly outcome: "lost" };
+
+function askForPin(
 	hand: Hand,
 	processor: Processor,
 	ports: WorkPorts,
 	signal: AbortSignal,
-): Promise<PinOutcome | { readonly outcome: "lost" }> {
+): Promise<PinAnswer> | PinAnswer {
 	if (!ports.hands.holds(hand)) return { outcome: "fenced" };
-	if (signal.aborted) return { outcome: "lost" };
+	if (signal.aborted) return lost;
 	hand.result = "not_charged";
-	try {
-		return await ports.queue.pin(hand.job, processor, signal);
-	} catch (error) {
-		if (!(error instanceof NoAnswer)) throw error;
-		// Whether it is on disk is not known, but nothing will be sent under it.
-		return { outcome: "lost" };
-	}
+	return ports.queue.pin(hand.job, processor, signal).catch(lostWithoutAnswer);
 }
 
-async function charge(hand: Hand, pin: Pin, ports: WorkPorts, signal: AbortSignal): Promise<ChargeEvent> {
+const lost: PinAnswer = { outcome: "lost" };
+
+/** Whether it is on disk is not known, but nothing will be sent under it. */
+function lostWithoutAnswer(error: unknown): PinAnswer {
+	if (!(error instanceof NoAnswer)) throw error;
+	return lost;
+}
+
+function charge(hand: Hand, pin: Pin, ports: WorkPorts, signal: AbortSignal): Promise<ChargeEvent> {
 	// Stopped between pin and send: nothing left, and that is known.
 	if (signal.aborted || !ports.hands.holds(hand))
-		return { on: "charge", answer: { kind: "not_charged", why: "refused" } };
+		return Promise.resolve({ on: "charge", answer: { kind: "not_charged", why: "refused" } });
 	hand.sent = true;
 	hand.result = "unknown";
 	const { id, amountCents } = hand.job;
 	const payment = { id, amountCents, requestedAtUs: pin.requestedAtUs };
-	const answer = await ports.gateway.charge(pin.processor, payment, signal);
-	if (answer.kind === "not_charged") hand.result = "not_charged";
-	return { on: "charge", answer };
+	return ports.gateway.charge(pin.processor, payment, signal).then((answer) => {
+		if (answer.kind === "not_charged") hand.result = "not_charged";
+		return { on: "charge", answer };
+	});
 }
 
 async function readBack(hand: Hand, processor: Processor, ports: WorkPorts, signal: AbortSignal): Promise<ChargeEvent> {
@@ -107,17 +112,12 @@ async function readBack(hand: Hand, processor: Processor, ports: WorkPorts, sign
 	return { on: "read_back", answer: await ports.gateway.readBack(processor, hand.job.id, signal) };
 }
 
-async function settle(
-	hand: Hand,
-	charge: Charge,
-	proof: Proof,
-	ports: WorkPorts,
-	signal: AbortSignal,
-): Promise<ChargeEvent> {
+function settle(hand: Hand, charge: Charge, proof: Proof, ports: WorkPorts, signal: AbortSignal): Promise<ChargeEvent> {
 	const answeredAtMs = ports.clock.monotonic();
-	const outcome = await untilAnswered(() => ports.queue.settle(hand.job, charge, proof), ports, signal);
-	if (outcome === "settled") ports.watch.settled(charge.processor, ports.clock.monotonic() - answeredAtMs);
-	return { on: "settle", answer: { outcome: outcome ?? "lost" } };
+	return untilAnswered(() => ports.queue.settle(hand.job, charge, proof), ports, signal).then((outcome) => {
+		if (outcome === "settled") ports.watch.settled(charge.processor, ports.clock.monotonic() - answeredAtMs);
+		return { on: "settle", answer: { outcome: outcome ?? "lost" } };
+	});
 }
 
 async function release(hand: Hand, result: AttemptResult, ports: WorkPorts, signal: AbortSignal): Promise<ChargeEvent> {
@@ -130,19 +130,29 @@ async function release(hand: Hand, result: AttemptResult, ports: WorkPorts, sign
  * Repeats an idempotent call until it is answered; undefined where the signal has aborted before. Asks once at least.
  * Rejects where asking again is of no use.
  */
-export async function untilAnswered<T>(
+export function untilAnswered<T>(
+	call: () => Promise<T>,
+	ports: Pick<WorkPorts, "clock" | "random" | "pause">,
+	signal: AbortSignal,
+): Promise<T | undefined> {
+	return call().catch((error) => askAgain(error, call, ports, signal));
+}
+
+async function askAgain<T>(
+	error: unknown,
 	call: () => Promise<T>,
 	{ clock, random, pause }: Pick<WorkPorts, "clock" | "random" | "pause">,
 	signal: AbortSignal,
 ): Promise<T | undefined> {
 	for (let tries = 0; ; tries++) {
+		if (!(error instanceof NoAnswer)) throw error;
+		if (signal.aborted) return undefined;
+		await clock.sleep(backoffMs(pause, tries, random), signal).catch(() => undefined);
+		if (signal.aborted) return undefined;
 		try {
 			return await call();
-		} catch (error) {
-			if (!(error instanceof NoAnswer)) throw error;
-			if (signal.aborted) return undefined;
-			await clock.sleep(backoffMs(pause, tries, random), signal).catch(() => undefined);
-			if (signal.aborted) return undefined;
+		} catch (again) {
+			error = again;
 		}
 	}
 }
