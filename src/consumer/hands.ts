@@ -2,7 +2,6 @@
 //
 // A job stays here while its release or settle is not answered, so that a stream that reconnects takes its lease up
 // again: a lease that nobody names is taken for one whose job never arrived.
-import { ChurnMap } from "../churn.ts";
 import type { Clock } from "../clock.ts";
 import type { AttemptResult } from "../payment/life.ts";
 import type { Job } from "./ports.ts";
@@ -27,6 +26,8 @@ export interface Hand {
 	freeRetry: boolean;
 	/** Set while a worker has it. */
 	abort: ((reason: string) => void) | undefined;
+	/** Its place among all that are held; -1 where it is not. */
+	at: number;
 }
 
 export interface Hands {
@@ -56,40 +57,52 @@ export function newHand(job: Job, arrivedAtMs: number, leaseEndsAtMs: number): H
 		probing: false,
 		freeRetry: false,
 		abort: undefined,
+		at: -1,
 	};
 }
 
 export function createHands(clock: Clock): Hands {
-	const byToken = new ChurnMap<bigint, Hand>();
+	/** By place; a Map by token would cost each of them more than it weighs, and leases are seldom lost. */
+	const held: Hand[] = [];
 	return {
 		take(job, leaseMs) {
-			const arrivedAtMs = clock.monotonic();
-			const hand = newHand(job, arrivedAtMs, arrivedAtMs + leaseMs);
-			byToken.set(job.token, hand);
+			const arrivedAtMs = wholeMs(clock.monotonic());
+			const hand = newHand(job, arrivedAtMs, arrivedAtMs + wholeMs(leaseMs));
+			hand.at = held.push(hand) - 1;
 			return hand;
 		},
 		drop(hand) {
-			byToken.delete(hand.job.token);
+			if (hand.at < 0) return;
+			// The last one takes its place.
+			const last = held.pop()!;
+			if (last !== hand) {
+				held[hand.at] = last;
+				last.at = hand.at;
+			}
+			hand.at = -1;
 		},
-		has: (hand) => byToken.has(hand.job.token),
-		all: () => [...byToken.values()],
+		has: (hand) => hand.at >= 0,
+		all: () => held.slice(),
 		extend(hands, askedAtMs, leaseMs) {
-			for (const hand of hands) if (!hand.lost) hand.leaseEndsAtMs = askedAtMs + leaseMs;
+			for (const hand of hands) if (!hand.lost) hand.leaseEndsAtMs = wholeMs(askedAtMs + leaseMs);
 		},
 		lose(tokens) {
-			const lost: Hand[] = [];
-			for (const token of tokens) {
-				const hand = byToken.get(token);
-				if (!hand || hand.lost) continue;
+			const gone = new Set(tokens);
+			const lost = held.filter((hand) => !hand.lost && gone.has(hand.job.token));
+			for (const hand of lost) {
 				hand.lost = true;
 				if (!hand.sent) hand.abort?.("its lease is lost");
-				lost.push(hand);
 			}
 			return lost;
 		},
 		holds: (hand) => !hand.lost && clock.monotonic() < hand.leaseEndsAtMs,
 		get size() {
-			return byToken.size;
+			return held.length;
 		},
 	};
+}
+
+/** A whole number is kept in its place, any other one is an object of its own. Rounded so that no lease seems longer. */
+function wholeMs(ms: number): number {
+	return Math.floor(ms);
 }

@@ -144,5 +144,6 @@ export function createJobStream(options: StreamOptions): JobStream {
 }
 
 function jobFromProto({ id, amountCents, token, epoch, attempts, waitedMs, pin }: ProtoJob): Job {
-	return { id, amountCents, token, epoch, attempts, waitedMs, ...(pin && { pin: pinFromProto(pin) }) };
+	const job = { id, amountCents, token, epoch, attempts, waitedMs };
+	return pin ? { ...job, pin: pinFromProto(pin) } : job;
 }
