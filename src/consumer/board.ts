@@ -15,7 +15,8 @@ export interface Site {
 	readonly latencies: Latencies;
 	/** The delay that it last announced, ms. */
 	readonly announcedMs: number;
-	knowledge(): ProcessorKnowledge;
+	/** `nowMs`: on the monotonic clock. */
+	knowledge(nowMs: number): ProcessorKnowledge;
 	/** `ageMs`: how long ago it said so. */
 	tell(answer: HealthAnswer, ageMs: number): void;
 	/** After each look for work: do payments still wait for a processor or a worker, and is no worker free? */
@@ -61,16 +62,15 @@ function createSite(processor: Processor, { limiter: limits, breaker: breaks, cl
 		get announcedMs() {
 			return health?.answer.minResponseMs ?? 0;
 		},
-		knowledge() {
-			const nowMs = clock.monotonic();
+		knowledge(nowMs) {
 			return {
 				processor,
 				health: health && { ...health.answer, ageMs: nowMs - health.atMs },
-				measured: { meanMs: latencies.meanMs, ageMs: latencies.ageMs() },
+				measured: { meanMs: latencies.meanMs, ageMs: nowMs - latencies.lastAtMs },
 				breaker: breaker.state,
 				probeInMs: breaker.probeAtMs - nowMs,
 				downForMs: downForMs(nowMs),
-				behindForMs: behind.ms(),
+				behindForMs: behind.ms(nowMs),
 				freeSlots: limiter.free,
 				slotsMax: limiter.limit,
 			};

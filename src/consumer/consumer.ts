@@ -88,7 +88,7 @@ export function createConsumer(options: ConsumerOptions): Consumer {
 		pause: settings.repeat,
 		mayRepeat(hand, processor) {
 			const { breaker, knowledge } = board[processor];
-			const fit = fitness(knowledge(), settings.route);
+			const fit = fitness(knowledge(clock.monotonic()), settings.route);
 			hand.freeRetry = breaker.well;
 			if (fit === "unfit" || !budget.spend(hand.freeRetry)) return false;
 			if (fit === "probe") {

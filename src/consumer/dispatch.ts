@@ -11,7 +11,7 @@ import { createFifo, type Fifo } from "./fifo.ts";
 import type { Hand } from "./hands.ts";
 import type { Pace } from "./pace.ts";
 import type { RetryBudget } from "./retry-budget.ts";
-import { type Choice, chooseProcessor, type Knowledge, type RouteSettings } from "./route.ts";
+import { type Choice, chooseProcessor, type Knowledge, type ProcessorKnowledge, type RouteSettings } from "./route.ts";
 
 export interface DispatchOptions {
 	readonly board: Board;
@@ -80,14 +80,19 @@ export function createDispatch(options: DispatchOptions): Dispatch {
 	function look(): void {
 		if (closed || !connected) return;
 		for (const processor of processors) pursue(processor);
+		const nowMs = clock.monotonic();
+		/** Of one that nothing was sent to since, what is known is still so. */
+		let known: ProcessorKnowledge[] | undefined;
 		let retriesWait = false;
 		let paced = false;
 		while (free("fresh") > 0) {
-			retriesWait ||= !processors.some(mayRetry);
+			retriesWait ||= retries.size > 0 && !processors.some(mayRetry);
 			const line = nextLine(retriesWait);
 			const hand = line?.peek();
 			if (!line || !hand) break;
-			const choice = choose(knowledge(hand), route);
+			known ??= processors.map((processor) => board[processor].knowledge(nowMs));
+			const waitedMs = nowMs - hand.acceptedAtMs;
+			const choice = choose({ processors: known, waiting: waitingInAll(), waitedMs }, route);
 			if ("wait" in choice) {
 				lookIn(Math.min(choice.forMs, pausedMs()));
 				break;
@@ -104,6 +109,7 @@ export function createDispatch(options: DispatchOptions): Dispatch {
 			}
 			line.shift();
 			send(hand, choice.processor, choice.probe);
+			known[processors.indexOf(choice.processor)] = board[choice.processor].knowledge(nowMs);
 		}
 		const noWorker = free("fresh") === 0;
 		// What waits for the pace is no queue at a processor.
@@ -115,14 +121,6 @@ export function createDispatch(options: DispatchOptions): Dispatch {
 	const waiting = (): number => firsts.size + retries.size;
 	/** Here, and at the queue. */
 	const waitingInAll = (): number => waiting() + backlog;
-
-	function knowledge(hand: Hand): Knowledge {
-		return {
-			processors: [board.default.knowledge(), board.fallback.knowledge()],
-			waiting: waitingInAll(),
-			waitedMs: clock.monotonic() - hand.acceptedAtMs,
-		};
-	}
 
 	/** Until the first processor that has no slot only for the deployment's bound may have one again. */
 	function pausedMs(): number {

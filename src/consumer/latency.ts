@@ -7,8 +7,8 @@ export interface Latencies {
 	quantile(q: number): number;
 	/** Moving mean over about the last ten, ms; 0 before the first. */
 	readonly meanMs: number;
-	/** How long ago the last one was added, ms; infinite before the first. */
-	ageMs(): number;
+	/** When the last one was added, ms on the monotonic clock; long ago before the first. */
+	readonly lastAtMs: number;
 	/** How many were added, ever. */
 	readonly count: number;
 }
@@ -59,7 +59,9 @@ export function createLatencies(clock: Clock, windowMs: number): Latencies {
 		get meanMs() {
 			return meanMs;
 		},
-		ageMs: () => clock.monotonic() - lastAtMs,
+		get lastAtMs() {
+			return lastAtMs;
+		},
 		get count() {
 			return count;
 		},

@@ -4,8 +4,8 @@ import type { Clock } from "../clock.ts";
 export interface Stopwatch {
 	/** From now on, until it is told otherwise. It begins by running back, and stands at 0. */
 	run(direction: "on" | "back"): void;
-	/** Never below 0, ms. */
-	ms(): number;
+	/** Never below 0, ms. `nowMs`: on the monotonic clock. */
+	ms(nowMs: number): number;
 }
 
 export function createStopwatch(clock: Clock): Stopwatch {
@@ -13,16 +13,17 @@ export function createStopwatch(clock: Clock): Stopwatch {
 	let readMs = 0;
 	let atMs = clock.monotonic();
 
-	function ms(): number {
-		const sinceMs = clock.monotonic() - atMs;
+	function ms(nowMs: number): number {
+		const sinceMs = nowMs - atMs;
 		return direction === "on" ? readMs + sinceMs : Math.max(0, readMs - sinceMs);
 	}
 
 	return {
 		run(next) {
 			if (next === direction) return;
-			readMs = ms();
-			atMs = clock.monotonic();
+			const nowMs = clock.monotonic();
+			readMs = ms(nowMs);
+			atMs = nowMs;
 			direction = next;
 		},
 		ms,

@@ -77,7 +77,7 @@ test("it is behind for as long as payments waited for a slot or a worker, less t
 	const { clock, site } = setup();
 	const behindAfter = async (ms: number): Promise<number> => {
 		await clock.advance(ms);
-		return site.knowledge().behindForMs;
+		return site.knowledge(clock.monotonic()).behindForMs;
 	};
 	site.setQueued(true, false);
 	expect(await behindAfter(100), "slots are free: whoever waits does not wait for them").toBe(0);

@@ -48,7 +48,11 @@ function choose(
 	set: Partial<RouteSettings> = {},
 ) {
 	const processors = [known("fallback", dear), known("default", cheap)];
-	return chooseProcessor({ processors, waiting: 1, waitedMs: 0, ...more }, { ...settings, ...set });
+	const [choice, turned] = [processors, processors.toReversed()].map((order) =>
+		chooseProcessor({ processors: order, waiting: 1, waitedMs: 0, ...more }, { ...settings, ...set }),
+	);
+	expect(turned, "whichever is named first").toEqual(choice);
+	return choice;
 }
 
 const to = (processor: Processor, probe = false) => ({ processor, probe });
