@@ -23,14 +23,21 @@ export const systemClock: Clock = createClock({
 	now: () => Date.now(),
 	monotonic: () => performance.now(),
 	after(ms, task) {
-		let timer: ReturnType<typeof setTimeout>;
-		const arm = (leftMs: number): void => {
-			timer = leftMs > timerMaxMs ? setTimeout(() => arm(leftMs - timerMaxMs), timerMaxMs) : setTimeout(task, leftMs);
-		};
-		arm(ms);
+		if (ms > timerMaxMs) return afterLong(ms, task);
+		const timer = setTimeout(task, ms);
 		return () => clearTimeout(timer);
 	},
 });
+
+function afterLong(ms: number, task: () => void): () => void {
+	let cancel: () => void;
+	const arm = (leftMs: number): void => {
+		const partMs = Math.min(leftMs, timerMaxMs);
+		cancel = systemClock.after(partMs, partMs < leftMs ? () => arm(leftMs - partMs) : task);
+	};
+	arm(ms);
+	return () => cancel();
+}
 
 /** A clock out of its three sources; `sleep` follows from `after`. */
 export function createClock(sources: Omit<Clock, "sleep">): Clock {
