@@ -25,9 +25,9 @@ export const instrumentFlags = ["--expose-gc", "--single-threaded-gc", "--max-se
 export const budget: Readonly<Record<"nginx" | "cache" | "consumer" | "api1" | "api2", Share>> = {
 	nginx: { cpus: 0.18, memoryMb: 20, flags: [] },
 	cache: { cpus: 0.48, memoryMb: 100, flags: ["--max-old-space-size=56"] },
-	consumer: { cpus: 0.42, memoryMb: 94, flags: ["--max-old-space-size=48"] },
-	api1: { cpus: 0.21, memoryMb: 68, flags: ["--max-old-space-size=40"] },
-	api2: { cpus: 0.21, memoryMb: 68, flags: ["--max-old-space-size=40"] },
+	consumer: { cpus: 0.42, memoryMb: 106, flags: ["--max-old-space-size=60"] },
+	api1: { cpus: 0.21, memoryMb: 62, flags: ["--max-old-space-size=34"] },
+	api2: { cpus: 0.21, memoryMb: 62, flags: ["--max-old-space-size=34"] },
 };
 
 export interface DeployOptions extends LaunchOptions {
@@ -103,7 +103,7 @@ export async function deploy(options: DeployOptions, signal: AbortSignal): Promi
 
 	function flagsOf(name: keyof typeof budget, word: string): readonly string[] {
 		const given = options.flags[name] ?? options.flags[word];
-		return given === undefined ? [...imageFlags, ...budget[name].flags] : given.split(" ");
+		return given === undefined ? [...imageFlags, ...budget[name].flags] : given.split(" ").filter(Boolean);
 	}
 
 	/** As the image does when it is built. */

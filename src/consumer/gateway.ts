@@ -3,7 +3,7 @@
 // Never more than one request waits for an answer on a connection, and no POST is ever repeated from here. A connection
 // that the processor closed while it was idle would make a charge's outcome unknown, so idle ones are dropped long
 // before servers usually do (5 s and more).
-import { Pool } from "undici";
+import Pool from "undici/lib/dispatcher/pool.js";
 import { formatCents } from "../payment/amount.ts";
 import { formatInstant } from "../payment/instant.ts";
 import type { Processor } from "../payment/payment.ts";

@@ -7,9 +7,11 @@ import { QueueService } from "../gen/payrelay/v1/queue_service_pb.ts";
 import type { Logger } from "../log.ts";
 import type { Processor } from "../payment/payment.ts";
 import { type CarrierSettings, connectCarrier } from "../rpc/connect-carrier.ts";
+import { collectGarbage, collectSeldom } from "../runtime.ts";
 import { createConsumer } from "./consumer.ts";
 import type { ConsumerFigures } from "./figures.ts";
 import { createGateway } from "./gateway.ts";
+import { watchLulls } from "./lulls.ts";
 import { createPace } from "./pace.ts";
 import { connectQueue } from "./queue.ts";
 import { type ConsumerSettings, consumerDefaults } from "./settings.ts";
@@ -47,6 +49,8 @@ export async function serveConsumer(settings: ConsumerProcessSettings, log: Logg
 	const clock = systemClock;
 	const consumerSettings = toConsumerSettings(settings);
 	log.debug({ payments: await warmUp(consumerSettings, clock, warmUpBounds) }, "warmed up");
+	collectSeldom();
+	collectGarbage();
 	const rpc = await connectCarrier(settings, "consumer", {
 		clock,
 		onFault: (error, what) => log.warn({ reason: error.message }, what),
@@ -73,10 +77,13 @@ export async function serveConsumer(settings: ConsumerProcessSettings, log: Logg
 		settings: consumerSettings,
 		log,
 	});
+	const settled = (): number => consumer.figures().ends.settled;
+	const stopWatching = watchLulls({ clock, settled, onLull: collectGarbage });
 	return {
 		address: `${rpc.address} to ${settings.urls.default} and ${settings.urls.fallback}`,
 		figures: consumer.figures,
 		async close() {
+			stopWatching();
 			await consumer.close(settings.stopMs * drainOfClose);
 			await Promise.all([queue.close(settings.stopMs * answersOfClose), gateway.close()]);
 			await rpc.close();
