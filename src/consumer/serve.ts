@@ -50,7 +50,6 @@ export async function serveConsumer(settings: ConsumerProcessSettings, log: Logg
 	const consumerSettings = toConsumerSettings(settings);
 	log.debug({ payments: await warmUp(consumerSettings, clock, warmUpBounds) }, "warmed up");
 	collectSeldom();
-	collectGarbage();
 	const rpc = await connectCarrier(settings, "consumer", {
 		clock,
 		onFault: (error, what) => log.warn({ reason: error.message }, what),
