@@ -51,7 +51,7 @@ const { values } = parseArgs({
 	},
 });
 const count = Number(values.count);
-const consumerFlags = [...values.flags.split(" "), "--trace-gc-nvp"];
+const consumerFlags = [...values.flags.split(" ").filter(Boolean), "--trace-gc-nvp"];
 const { cpus, memoryMb } = budget.consumer;
 const main = fileURLToPath(new URL("../src/main.ts", import.meta.url));
 const precompile = fileURLToPath(new URL("../src/precompile.ts", import.meta.url));

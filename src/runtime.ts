@@ -13,9 +13,9 @@ export function heapFlags({ oldMb, semiMb }: HeapBounds): string[] {
 }
 
 /**
- * Ends with what a start and a warm-up left behind, where the runtime was started with `--expose-gc`: V8 would do so some
- * 10 to 30 s later, beside payments, and stop a service on a part of a CPU for several periods of it. Compiled code
- * whose objects have died goes as well.
+ * Ends with what a start, a warm-up or much work left behind, where the runtime was started with `--expose-gc`: V8 would do so
+ * later, beside payments, and stop a service on a part of a CPU for several periods of it. Compiled code whose objects
+ * have died goes as well.
  */
 export function collectGarbage(): void {
 	globalThis.gc?.();

@@ -22,16 +22,20 @@ const json = /^application\/json(?:; ?charset=utf-8)?$/i;
 export interface KnownHeads {
 	/** The body of a plain request that begins with one of them; `undefined` for any other text. */
 	bodyOf(text: string): string | undefined;
-	/** A head that was found plain, and how long its request is. */
+	/** A head that was found plain, and how long its request is. It is known when it comes for the second time. */
 	learn(head: string, length: number): void;
 }
 
-/** Heads differ in the length of the body, which is that of an id and of an amount with few or many digits. */
+/**
+ * Heads differ in the length of the body, which is that of an id and of an amount with few or many digits. Those that are
+ * never the same twice, as with the number of a trace, are not kept: looking at them costs as much as parsing.
+ */
 const headsMax = 16;
 
 export function createKnownHeads(): KnownHeads {
 	const known: { head: string; length: number }[] = [];
 	let oldest = 0;
+	let newest = "";
 	return {
 		bodyOf(text) {
 			for (const { head, length } of known)
@@ -39,6 +43,10 @@ export function createKnownHeads(): KnownHeads {
 			return undefined;
 		},
 		learn(head, length) {
+			if (head !== newest) {
+				newest = head;
+				return;
+			}
 			known[oldest] = { head, length };
 			oldest = (oldest + 1) % headsMax;
 		},

@@ -18,7 +18,7 @@ const sliceMax = 16;
 const sessionsMax = 1000;
 /**
  * Between two messages with fresh jobs, ms. A message, and what its jobs cause later (a commit of pins, one of settles,
- * their answers), costs much the same whatever is in it; and a shop has its answer before its payment is given out.
+ * their answers), costs much the same whatever is in it; and as a rule a shop has its answer before its payment is given out.
  */
 const messageGapMs = 25;
 /** The shortest wait for a pursuit, ms, so that one that is due but cannot be leased does not spin the process. */

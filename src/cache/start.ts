@@ -47,7 +47,7 @@ export interface CachePorts {
 	readonly setServing: (serving: boolean) => void;
 	/** When it starts again, and the first time. */
 	readonly warmUpBounds: { readonly hasty: WarmUpBounds; readonly thorough: WarmUpBounds };
-	/** Runs a task after what else is to be done in this turn: jobs are given out after shops have their answers. */
+	/** Runs a task after what else is to be done in this turn: jobs are as a rule given out after shops have their answers. */
 	readonly later?: (task: () => void) => void;
 	/** Ends the process. */
 	readonly fail: (cause: unknown) => void;

@@ -44,7 +44,11 @@ function ask<T>(it: AsyncIterator<T>, receiver: Receiver<T>): Flow {
 	function next(): void {
 		if (held || asked || over) return;
 		asked = true;
-		it.next().then(answered, fail);
+		try {
+			it.next().then(answered, fail);
+		} catch (error) {
+			fail(error);
+		}
 	}
 
 	function answered(result: IteratorResult<T>): void {

@@ -31,8 +31,11 @@ export interface FrameReader {
 }
 
 export function createFrameReader(maxBytes: number, onFrame: (flags: number, data: Uint8Array) => void): FrameReader {
-	/** The start of a frame, in pieces, and how many bytes it has at least. */
-	let pieces: Buffer[] = [];
+	/**
+	 * The start of a frame, in the first `have` bytes, and how many it has at least. It comes in pieces of any length, of
+	 * which a list would weigh a hundred times what is in them.
+	 */
+	let begun: Buffer = Buffer.alloc(0);
 	let have = 0;
 	let need = frameHeadBytes;
 	let dead = false;
@@ -43,11 +46,23 @@ export function createFrameReader(maxBytes: number, onFrame: (flags: number, dat
 		},
 		read(chunk) {
 			if (dead) return;
-			pieces.push(chunk);
-			have += chunk.length;
-			if (have < need) return;
-			const bytes = pieces.length === 1 ? chunk : Buffer.concat(pieces, have);
-			pieces = [];
+			let bytes = chunk;
+			if (have > 0) {
+				const all = have + chunk.length;
+				if (all > begun.length) {
+					const wider = Buffer.allocUnsafeSlow(Math.max(all, Math.min(need, 2 * all)));
+					wider.set(begun.subarray(0, have));
+					begun = wider;
+				}
+				begun.set(chunk, have);
+				bytes = begun.subarray(0, all);
+			}
+			if (bytes.length < need) {
+				if (have === 0) begun = bytes;
+				have = bytes.length;
+				return;
+			}
+			begun = Buffer.alloc(0);
 			have = 0;
 			// Until all of it is read well: where one frame is bad, nothing tells where the next one starts.
 			dead = true;
@@ -63,7 +78,7 @@ export function createFrameReader(maxBytes: number, onFrame: (flags: number, dat
 			}
 			dead = false;
 			have = bytes.length - at;
-			pieces = have > 0 ? [bytes.subarray(at)] : [];
+			begun = bytes.subarray(at);
 		},
 	};
 }

@@ -8,7 +8,10 @@ export interface Codec<Desc extends DescMessage> {
 	decode(bytes: Uint8Array): MessageShape<Desc>;
 }
 
-/** Gives and accepts exactly what protobuf-es does, which also has what the hand-written codecs leave. */
+/**
+ * Gives what protobuf-es gives for whatever the types allow, and accepts exactly what it does; it has what the hand-written
+ * codecs leave.
+ */
 export function codecFor<Desc extends DescMessage>(desc: Desc): Codec<Desc> {
 	const hot = hotCodecs.get(desc) as HotCodec<Desc> | undefined;
 	return {

@@ -33,6 +33,8 @@ const http2ClientBounds: Http2ClientBounds = {
 /** What a server may cost. It opens no streams. */
 const streamLimits: ConnectionLimits = {
 	streamsMax: 0,
+	headerPairsMax: 64,
+	headerMaxBytes: 16 * 1024,
 	windowBytes: 256 * 1024,
 	settingsMax: 16,
 	unsentMaxBytes: 2 * 1024 * 1024,

@@ -23,6 +23,8 @@ export interface Http2Limits {
 	readonly connectionsMax: number;
 	/** Calls open at the same time on a connection. */
 	readonly streamsMax: number;
+	/** On all connections, of our own clients and of others each: beyond, calls are refused. */
+	readonly callsInAllMax: number;
 	readonly headerMaxBytes: number;
 	readonly headerPairsMax: number;
 	/** Memory of one connection for streams, headers and what waits to be sent, MB; new streams are refused beyond. */
@@ -48,6 +50,7 @@ export interface Http2Limits {
 export const http2Limits: Http2Limits = {
 	connectionsMax: 256,
 	streamsMax: 256,
+	callsInAllMax: 1024,
 	headerMaxBytes: 16 * 1024,
 	headerPairsMax: 64,
 	sessionMemoryMaxMb: 16,
@@ -99,7 +102,7 @@ export async function serveHttp2(options: ServeOptions, limits: Http2Limits = ht
 	}
 
 	function onRequest(request: Http2ServerRequest, response: Http2ServerResponse): void {
-		if (closing && !announcesEnd) {
+		if ((closing && !announcesEnd) || underWay >= limits.callsInAllMax) {
 			refuse(response, 503);
 			return;
 		}

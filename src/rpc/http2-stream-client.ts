@@ -57,10 +57,12 @@ export function streamOverHttp2(options: StreamCallOptions): Transport["stream"]
 		signal: AbortSignal,
 		onOver: () => void,
 	) {
-		const { encode } = messageFrames(method.input, limits);
-		const { decode } = messageFrames(method.output, limits);
+		const { encode } = messageFrames(method.input, limits, Code.Internal);
+		const { decode } = messageFrames(method.output, limits, Code.Internal);
 		const trailer = new Headers();
 		const head = Promise.withResolvers<{ status: number; header: Headers }>();
+		// The call may fail before anybody waits for its head.
+		head.promise.catch(() => {});
 		let ended = false;
 		let pump: Pump | undefined;
 

@@ -41,8 +41,8 @@ export function serveStream(
 	onFault: (error: unknown, what: string) => void,
 ): Serve {
 	const { method } = spec;
-	const { decode } = messageFrames(method.input, limits);
-	const { encode } = messageFrames(method.output, limits);
+	const { decode } = messageFrames(method.input, limits, Code.InvalidArgument);
+	const { encode } = messageFrames(method.output, limits, Code.Internal);
 
 	return (stream, header, url) => {
 		const timeout = parseTimeout(header.get(headerTimeout), Number.MAX_SAFE_INTEGER);

@@ -95,6 +95,7 @@ export function createInbox<T>({ waitingMax, hold, onLeft }: InboxOptions): Inbo
 			return Promise.reject(error);
 		}
 		if (ending) return Promise.resolve(done);
+		if (reader) return Promise.reject(new Error("the message before has not been waited for"));
 		return new Promise((resolve, reject) => {
 			reader = { resolve, reject };
 		});

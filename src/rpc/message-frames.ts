@@ -8,13 +8,14 @@ import { codecFor } from "./hot-codecs.ts";
 export interface MessageFrames<Desc extends DescMessage> {
 	/** INTERNAL where the message cannot be encoded, RESOURCE_EXHAUSTED where it is too long. */
 	encode(message: MessageShape<Desc>): Buffer;
-	/** The message of a frame. INTERNAL where it is none. */
+	/** The message of a frame. An error of the code `unreadable` where it is none. */
 	decode(data: Uint8Array): MessageShape<Desc>;
 }
 
 export function messageFrames<Desc extends DescMessage>(
 	desc: Desc,
 	{ writeMaxBytes }: Pick<MessageLimits, "writeMaxBytes">,
+	unreadable: Code,
 ): MessageFrames<Desc> {
 	const codec = codecFor(desc);
 	return {
@@ -35,7 +36,7 @@ export function messageFrames<Desc extends DescMessage>(
 			try {
 				return codec.decode(data);
 			} catch (cause) {
-				throw new ConnectError(`the message cannot be read: ${cause}`, Code.Internal, undefined, undefined, cause);
+				throw new ConnectError(`the message cannot be read: ${cause}`, unreadable, undefined, undefined, cause);
 			}
 		},
 	};

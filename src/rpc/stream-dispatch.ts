@@ -67,6 +67,8 @@ function read(fields: readonly Field[]): Request | undefined {
 	const header = new Headers();
 	try {
 		for (const [name, value] of fields) {
+			// RFC 9113, 8.2.1: a name is in lower case.
+			if (name !== name.toLowerCase()) return undefined;
 			if (name.startsWith(":")) pseudo[name] = value;
 			else header.append(name, value);
 		}

@@ -87,7 +87,8 @@ describe("another request", () => {
 describe("a head that was plain before", () => {
 	test("is known again, with whatever body has the length that it declares", () => {
 		const heads = createKnownHeads();
-		expect(heads.bodyOf(plain)).toBe(undefined);
+		readPlainPost(plain, headerMaxBytes, heads);
+		expect(heads.bodyOf(plain), "once may be by chance").toBe(undefined);
 		readPlainPost(plain, headerMaxBytes, heads);
 		const other = body.replace("19.90", "20.10");
 		expect(heads.bodyOf(plain)).toBe(body);
@@ -96,6 +97,7 @@ describe("a head that was plain before", () => {
 
 	test("is known to the last character, and only with a whole body and nothing behind it", () => {
 		const heads = createKnownHeads();
+		readPlainPost(plain, headerMaxBytes, heads);
 		readPlainPost(plain, headerMaxBytes, heads);
 		const bodyAt = plain.length - body.length;
 		for (let at = 0; at < bodyAt; at++) {
@@ -114,10 +116,13 @@ describe("a head that was plain before", () => {
 		expect(heads.bodyOf(plain)).toBe(undefined);
 	});
 
-	test("is forgotten after many others", () => {
+	test("is forgotten after many others that come again, and not for those that never do", () => {
 		const heads = createKnownHeads();
-		readPlainPost(plain, headerMaxBytes, heads);
-		for (let n = 0; n < 100; n++) readPlainPost(request(line, [type, length, `X: ${n}`], body), headerMaxBytes, heads);
+		const post = (n: number) => readPlainPost(request(line, [type, length, `X: ${n}`], body), headerMaxBytes, heads);
+		for (let n = 0; n < 2; n++) readPlainPost(plain, headerMaxBytes, heads);
+		for (let n = 0; n < 100; n++) post(n);
+		expect(heads.bodyOf(plain)).toBe(body);
+		for (let n = 0; n < 200; n++) post(Math.floor(n / 2));
 		expect(heads.bodyOf(plain)).toBe(undefined);
 	});
 });

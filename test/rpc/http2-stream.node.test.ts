@@ -49,7 +49,7 @@ async function closed(stream: ClientHttp2Stream) {
 const tooLarge = Buffer.from([0, 0xff, 0xff, 0xff, 0xff]);
 const bad: [string, Buffer, string][] = [
 	["announces too much", tooLarge, "resource_exhausted"],
-	["cannot be parsed", encodeFrame(0, Buffer.from([0xff, 0xff])), "internal"],
+	["cannot be parsed", encodeFrame(0, Buffer.from([0xff, 0xff])), "invalid_argument"],
 	["is compressed", encodeFrame(compressedFlag, Buffer.alloc(2)), "internal"],
 	["claims to be the last of an answer", encodeFrame(endFlag, Buffer.from("{}")), "invalid_argument"],
 ];

@@ -134,6 +134,7 @@ export function createStore(rows: Rows, settings: StoreSettings, options: StoreO
 
 	return {
 		enqueue: (payments) => change((engine) => payments.map(engine.enqueue), true),
+		// A job may be given out before its acceptance is safe: its pin is synced later, on the same medium.
 		lease: (session, lane, max, retriesMax) => read(() => engine.lease(session, lane, max, retriesMax)),
 		renew: (session, tokens) => read(() => engine.renew(session, tokens)),
 		reclaim: (session, held) => read(() => engine.reclaim(session, held)),

@@ -7,7 +7,7 @@ import { mark } from "./mark.ts";
 import type { Stream, StreamEvents } from "./stream.ts";
 
 export interface KeptAlive {
-	/** A connection with streams that was silent for so long is asked for a sign of life, ms. */
+	/** A connection with streams that was silent for so long is asked for a sign of life, ms; without, with its next stream. */
 	readonly pingIntervalMs: number;
 	/** Without that sign for so long it ends, ms. */
 	readonly pingTimeoutMs: number;
@@ -32,26 +32,32 @@ export interface StreamClient {
 export function createStreamClient({ dial, limits, keptAlive, clock }: StreamClientOptions): StreamClient {
 	const { pingIntervalMs, pingTimeoutMs, idleMs } = keptAlive;
 	const connections = new Set<Connection>();
-	let current: Connection | undefined;
+	let current: { readonly connection: Connection; readonly check: () => void } | undefined;
 
-	function connect(): Connection {
+	function connect(): { connection: Connection; check: () => void } {
 		const socket = dial();
 		const { monotonic: nowMs } = clock;
 		const connection = openConnection({ socket, side: "client", limits, nowMs, settings: [mark] });
 		let failure: Error | undefined;
 		let cancel = clock.after(pingIntervalMs, look);
 		let heard = 0;
-		let idleSinceMs = nowMs();
+		let heardAtMs = nowMs();
+		let idleSinceMs = heardAtMs;
 
 		function look(): void {
-			cancel = clock.after(pingIntervalMs, look);
 			if (connection.streams > 0) idleSinceMs = nowMs();
-			else if (nowMs() - idleSinceMs >= idleMs) connection.retire();
+			else if (nowMs() - idleSinceMs >= idleMs) {
+				connection.retire();
+				cancel = clock.after(pingTimeoutMs, connection.destroy);
+				return;
+			}
+			cancel = clock.after(pingIntervalMs, look);
 			if (connection.heard > heard) heard = connection.heard;
 			else if (connection.streams > 0) ask();
 		}
 
 		function ask(): void {
+			heard = connection.heard;
 			connection.ping();
 			cancel();
 			cancel = clock.after(pingTimeoutMs, () => {
@@ -60,8 +66,16 @@ export function createStreamClient({ dial, limits, keptAlive, clock }: StreamCli
 			});
 		}
 
-		socket.on("data", connection.read);
-		socket.on("end", () => socket.end());
+		/** Nobody has asked a connection without streams whether it still is one. */
+		function check(): void {
+			if (connection.streams === 0 && nowMs() - heardAtMs >= pingIntervalMs) ask();
+		}
+
+		socket.on("data", (chunk) => {
+			heardAtMs = nowMs();
+			connection.read(chunk);
+		});
+		socket.on("end", connection.end);
 		socket.on("error", (error) => {
 			failure = error;
 		});
@@ -71,13 +85,14 @@ export function createStreamClient({ dial, limits, keptAlive, clock }: StreamCli
 			connection.destroy(failure);
 		});
 		connections.add(connection);
-		return connection;
+		return { connection, check };
 	}
 
 	return {
 		request(fields, events) {
-			if (!current?.open) current = connect();
-			return current.request(fields, events);
+			if (!current?.connection.open) current = connect();
+			else current.check();
+			return current.connection.request(fields, events);
 		},
 		close() {
 			for (const connection of connections) connection.destroy();

@@ -2,7 +2,8 @@
 //
 // For the few connections between the relay's own services, whose streams live for hours and carry small messages:
 // node:http2 takes several times as much code, and CPU, for a message of one payment. What such streams do not need is
-// not here: server push, priorities, headers in pieces. A peer that sends those, or breaks a rule, loses the connection.
+// not here: server push, headers in pieces, a table of headers; priorities are ignored. A peer that needs those, or breaks a
+// rule, loses the connection.
 import { constants as h2 } from "node:http2";
 import type { Socket } from "node:net";
 import {
@@ -12,17 +13,18 @@ import {
 	encodeNumbers,
 	encodeSettings,
 	flag,
+	payloadMaxBytes,
 	preface,
 	setting,
 	type,
 } from "./frame.ts";
-import { decodeFields, encodeFields, type Field, HeaderError } from "./hpack.ts";
+import { decodeFields, encodeFields, type Field, type HeaderBounds, HeaderError, noTable } from "./hpack.ts";
 import { createOutgoing } from "./outgoing.ts";
-import { badHeader, badSize, broken, notGranted, PeerError, tooMuch } from "./peer-error.ts";
+import { afterEnd, badHeader, badSize, broken, notGranted, PeerError, tooMuch } from "./peer-error.ts";
 import { createStream, type Stream, type StreamEvents, type StreamLink, type StreamPart, windowMax } from "./stream.ts";
 
 /** What one peer may cost. */
-export interface ConnectionLimits {
+export interface ConnectionLimits extends HeaderBounds {
 	/** Streams open at the same time. */
 	readonly streamsMax: number;
 	/** Bytes of a stream that may be on their way to a reader that does not take them; of a connection, 16 times that. */
@@ -48,6 +50,10 @@ export interface ConnectionOptions {
 	readonly settings?: readonly (readonly [id: number, value: number])[];
 	/** A server's: the peer has opened a stream. Who is to hear of it? */
 	readonly onStream?: (stream: Stream, fields: readonly Field[]) => StreamEvents;
+	/** A server's: whether the peer may open one more stream, as far as other connections are concerned. */
+	readonly mayOpen?: () => boolean;
+	/** It ends, and not as it should: by what the peer did or did not, or by its socket. */
+	readonly onBroken?: (error: Error) => void;
 }
 
 export interface Connection {
@@ -64,6 +70,8 @@ export interface Connection {
 	ping(): void;
 	/** Takes no more streams; those that are open go on, and the connection ends with the last. */
 	retire(): void;
+	/** The peer will say no more: the connection ends after what is still to be sent. */
+	end(): void;
 	/** Its socket has closed, or is to be: all streams close, with this error. */
 	destroy(error?: Error): void;
 }
@@ -75,7 +83,7 @@ const windowsMax = 16;
 const pingBytes = Buffer.alloc(8);
 
 export function openConnection(options: ConnectionOptions): Connection {
-	const { socket, side, limits, nowMs, onStream } = options;
+	const { socket, side, limits, nowMs, onStream, mayOpen, onBroken } = options;
 	const { windowBytes } = limits;
 	const streams = new Map<number, StreamPart>();
 	/** The newest stream; clients number theirs 1, 3, 5 … */
@@ -88,6 +96,7 @@ export function openConnection(options: ConnectionOptions): Connection {
 	let sendWindow = defaultWindow;
 	let streamSendWindow = defaultWindow;
 	let somethingWaits = false;
+	let headsSent = 0;
 	// What the peer may send, and what it sent that was taken and not granted anew.
 	const grantedMax = windowBytes * windowsMax;
 	let granted = defaultWindow;
@@ -117,8 +126,17 @@ export function openConnection(options: ConnectionOptions): Connection {
 		taken = 0;
 	}
 
+	function sendHead(id: number, fields: readonly Field[]): boolean {
+		const block = headsSent === 0 ? encodeFields(fields, noTable) : encodeFields(fields);
+		if (block.length > payloadMaxBytes) return false;
+		headsSent++;
+		send(encodeFrame(type.headers, flag.endHeaders, id, block));
+		return true;
+	}
+
 	const linkOf = (id: number): StreamLink => ({
 		send,
+		sendHead: (fields) => sendHead(id, fields),
 		room: () => (outgoing.full ? 0 : sendWindow),
 		used(bytes) {
 			sendWindow -= bytes;
@@ -140,7 +158,8 @@ export function openConnection(options: ConnectionOptions): Connection {
 	});
 
 	function onFrame(kind: number, flags: number, id: number, payload: Buffer): void {
-		if (over) return;
+		// What still comes after our own end is read for the peer's sake, who would lose what we sent to it last.
+		if (over || outgoing.ended) return;
 		if (!greeted && kind !== type.settings) throw broken("the first frame is not SETTINGS");
 		if (kind === type.data) onData(flags, id, payload);
 		else if (kind === type.windowUpdate) onWindowUpdate(id, payload);
@@ -148,14 +167,14 @@ export function openConnection(options: ConnectionOptions): Connection {
 		else if (kind === type.rstStream) onReset(id, payload);
 		else if (kind === type.settings) onSettings(flags, id, payload);
 		else if (kind === type.ping) onPing(flags, id, payload);
-		else if (kind === type.goaway) onGoaway(payload);
+		else if (kind === type.goaway) onGoaway(id, payload);
 		else if (kind === type.pushPromise || kind === type.continuation) throw broken(`a frame of type ${kind} came`);
 		// Nothing is thought of types that are not known (section 4.1).
 	}
 
 	/** `undefined` for a stream that has closed. */
 	function known(id: number): StreamPart | undefined {
-		if (id > lastId || id % 2 === 0) throw broken(`stream ${id} was never opened`);
+		if (id > lastId || id === 0 || id % 2 === 0) throw broken(`stream ${id} was never opened`);
 		return streams.get(id);
 	}
 
@@ -166,6 +185,7 @@ export function openConnection(options: ConnectionOptions): Connection {
 		if (granted < 0) throw notGranted();
 		emptyFrames = payload.length > 0 || ends ? 0 : emptyFrames + 1;
 		if (emptyFrames > limits.emptyFramesMax) throw tooMuch("frames that bring nothing");
+		if (part?.peerEnded) throw afterEnd();
 		if (!part) take(payload.length);
 		else if (!part.receive(unpadded(flags, payload), payload.length)) throw notGranted();
 		if (ends) part?.receiveEnd();
@@ -173,18 +193,24 @@ export function openConnection(options: ConnectionOptions): Connection {
 
 	function onHeaders(flags: number, id: number, payload: Buffer): void {
 		if ((flags & flag.endHeaders) === 0) throw broken("a header came in pieces");
+		const ends = (flags & flag.endStream) !== 0;
 		const block = unpadded(flags, payload).subarray((flags & flag.priority) !== 0 ? 5 : 0);
-		const fields = decode(block);
+		const fields = decode(block, limits);
 		if (side === "server" && id > lastId) accept(id, fields);
-		// After its head a stream has only trailers, which say nothing here.
-		else if (side === "client") known(id)?.head(fields);
-		if ((flags & flag.endStream) !== 0) known(id)?.receiveEnd();
+		else {
+			const part = known(id);
+			if (part?.peerEnded) throw afterEnd();
+			if (side === "client") part?.head(fields);
+			// After its head a stream has only trailers, which say nothing here.
+			else if (!ends) throw broken("a stream has a second head");
+		}
+		if (ends) known(id)?.receiveEnd();
 	}
 
 	function accept(id: number, fields: readonly Field[]): void {
 		if (id % 2 === 0) throw broken(`a client's stream has number ${id}`);
 		lastId = id;
-		if (retired || streams.size >= limits.streamsMax) {
+		if (retired || streams.size >= limits.streamsMax || mayOpen?.() === false) {
 			send(encodeNumbers(type.rstStream, 0, id, h2.NGHTTP2_REFUSED_STREAM));
 			return;
 		}
@@ -214,12 +240,19 @@ export function openConnection(options: ConnectionOptions): Connection {
 
 	function onSettings(flags: number, id: number, payload: Buffer): void {
 		if (id !== 0) throw broken("SETTINGS of a stream");
+		if ((flags & flag.ack) !== 0) {
+			if (payload.length > 0) throw badSize("SETTINGS");
+			if (!greeted) throw broken("the first frame is not SETTINGS");
+			return;
+		}
 		greeted = true;
-		if ((flags & flag.ack) !== 0) return;
 		const settings = decodeSettings(payload);
 		if (!settings) throw badSize("SETTINGS");
 		if (settings.length > limits.settingsMax) throw tooMuch("settings");
 		for (const [name, value] of settings) {
+			if (name === setting.enablePush && value > 1) throw broken("a setting has a wrong value");
+			if (name === setting.payloadMax && (value < payloadMaxBytes || value >= 2 ** 24))
+				throw broken("a setting has a wrong value");
 			if (name !== setting.initialWindow) continue;
 			if (value > windowMax) throw notGranted();
 			const by = value - streamSendWindow;
@@ -249,14 +282,16 @@ export function openConnection(options: ConnectionOptions): Connection {
 	}
 
 	/** Where all is well, streams that the peer has looked at go on. */
-	function onGoaway(payload: Buffer): void {
+	function onGoaway(id: number, payload: Buffer): void {
+		if (id !== 0) throw broken("GOAWAY of a stream");
 		if (payload.length < 8) throw badSize("GOAWAY");
 		retired = true;
 		const last = payload.readUInt32BE() & 0x7fffffff;
 		const code = payload.readUInt32BE(4);
 		for (const [id, part] of [...streams]) {
 			if (code !== h2.NGHTTP2_NO_ERROR) part.close(code);
-			else if (id > last) part.close(h2.NGHTTP2_REFUSED_STREAM);
+			// A server's word on the client's streams; there are none that a client could tell a server of.
+			else if (side === "client" && id > last) part.close(h2.NGHTTP2_REFUSED_STREAM);
 		}
 		endIfDone();
 	}
@@ -265,14 +300,19 @@ export function openConnection(options: ConnectionOptions): Connection {
 
 	function endIfDone(): void {
 		if (!retired || over || streams.size > 0) return;
-		outgoing.flush();
-		socket.end();
+		outgoing.end();
+	}
+
+	/** Which of the peer's streams were looked at, and why there will be no more. */
+	function sendGoaway(code: number): void {
+		send(encodeNumbers(type.goaway, 0, 0, side === "server" ? lastId : 0, code));
 	}
 
 	function destroy(error?: Error): void {
 		if (over) return;
 		over = true;
 		retired = true;
+		if (error) onBroken?.(error);
 		for (const part of [...streams.values()]) part.close(h2.NGHTTP2_CANCEL, error);
 		socket.destroy();
 	}
@@ -294,7 +334,7 @@ export function openConnection(options: ConnectionOptions): Connection {
 				readFrames(chunk);
 			} catch (error) {
 				if (!(error instanceof PeerError)) throw error;
-				send(encodeNumbers(type.goaway, 0, 0, Math.max(0, lastId), error.code));
+				sendGoaway(error.code);
 				outgoing.flush();
 				destroy(error);
 			}
@@ -303,7 +343,8 @@ export function openConnection(options: ConnectionOptions): Connection {
 			lastId += 2;
 			const part = add(lastId);
 			part.hear(events);
-			send(encodeFrame(type.headers, flag.endHeaders, lastId, encodeFields(fields)));
+			if (!sendHead(lastId, fields))
+				part.close(h2.NGHTTP2_INTERNAL_ERROR, new Error("the head of a request is longer than a frame"));
 			return part.stream;
 		},
 		get open() {
@@ -319,9 +360,10 @@ export function openConnection(options: ConnectionOptions): Connection {
 		retire() {
 			if (retired) return;
 			retired = true;
-			send(encodeNumbers(type.goaway, 0, 0, Math.max(0, lastId), h2.NGHTTP2_NO_ERROR));
+			sendGoaway(h2.NGHTTP2_NO_ERROR);
 			endIfDone();
 		},
+		end: outgoing.end,
 		destroy,
 	};
 }
@@ -333,9 +375,9 @@ function unpadded(flags: number, payload: Buffer): Buffer {
 	return payload.subarray(1, payload.length - padding);
 }
 
-function decode(block: Buffer): Field[] {
+function decode(block: Buffer, bounds: HeaderBounds): Field[] {
 	try {
-		return decodeFields(block);
+		return decodeFields(block, bounds);
 	} catch (error) {
 		if (!(error instanceof HeaderError)) throw error;
 		throw badHeader(error.message);

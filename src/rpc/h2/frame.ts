@@ -67,7 +67,7 @@ export function decodeSettings(payload: Buffer): [id: number, value: number][] |
 }
 
 /** Throws where a frame is not to be taken; nothing is read after that. */
-export type OnFrame = (kind: number, flags: number, stream: number, payload: Buffer) => void;
+type OnFrame = (kind: number, flags: number, stream: number, payload: Buffer) => void;
 
 /** Calls `onFrame` for each frame that is whole, and `onTooLong` once where one announces more than is taken. */
 export function createFrameReader(onFrame: OnFrame, onTooLong: () => void): (chunk: Buffer) => void {

@@ -69,9 +69,12 @@ const staticTable: readonly Field[] = [
 	].map((name): Field => [name, ""]),
 ];
 
+/** Begins an encoder's first block: it uses no table, whatever room the peer would have given it (section 4.2). */
+export const noTable = 0x20;
+
 /** Names in lower case. Every field is spelled out and left out of any table (section 6.2.2): any endpoint can read it. */
-export function encodeFields(fields: readonly Field[]): Buffer {
-	const parts: Uint8Array[] = [];
+export function encodeFields(fields: readonly Field[], ...before: readonly number[]): Buffer {
+	const parts: Uint8Array[] = [Uint8Array.from(before)];
 	const literal = (text: string): void => {
 		const bytes = Buffer.from(text, "latin1");
 		parts.push(encodeInteger(bytes.length, 7), bytes);
@@ -84,10 +87,23 @@ export function encodeFields(fields: readonly Field[]): Buffer {
 	return Buffer.concat(parts);
 }
 
+export interface HeaderBounds {
+	readonly headerPairsMax: number;
+	/** Of all names and values together, as they are once decoded. */
+	readonly headerMaxBytes: number;
+}
+
 /** Throws a HeaderError. */
-export function decodeFields(block: Uint8Array): Field[] {
+export function decodeFields(block: Uint8Array, { headerPairsMax, headerMaxBytes }: HeaderBounds): Field[] {
 	const fields: Field[] = [];
 	let at = 0;
+	let bytes = 0;
+
+	function add(field: Field): void {
+		bytes += field[0].length + field[1].length;
+		if (fields.push(field) > headerPairsMax || bytes > headerMaxBytes)
+			throw new HeaderError("there are more fields than are taken");
+	}
 
 	/** A number whose first byte is the one that was just passed, in its lowest bits (section 5.1). */
 	function integer(bits: number): number {
@@ -123,14 +139,14 @@ export function decodeFields(block: Uint8Array): Field[] {
 
 	while (at < block.length) {
 		const first = block[at++]!;
-		if (first >= 0x80) fields.push(indexed(integer(7)));
+		if (first >= 0x80) add(indexed(integer(7)));
 		else if (first >= 0x20 && first < 0x40) {
 			if (integer(5) > 0) throw new HeaderError("a table was not granted");
 		} else {
 			// What a table would take is not kept: it has no room.
 			const index = integer(first >= 0x40 ? 6 : 4);
 			const name = index === 0 ? text() : indexed(index)[0];
-			fields.push([name, text()]);
+			add([name, text()]);
 		}
 	}
 	return fields;

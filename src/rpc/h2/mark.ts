@@ -6,7 +6,8 @@ import { decodeSettings, encodeSettings, preface, type } from "./frame.ts";
 export const mark: readonly [id: number, value: number] = [0xf9a1, 1];
 
 const headBytes = encodeSettings([]).length;
-const settingsMaxBytes = 6 * 32;
+/** Of the first frame; ours has five settings. */
+const settingsMaxBytes = 6 * 16;
 
 /** Whether a connection that begins so is marked; `undefined` while too little of it has come to tell. */
 export function isMarked(begun: Buffer): boolean | undefined {

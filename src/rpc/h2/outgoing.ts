@@ -5,6 +5,9 @@ export interface Outgoing {
 	send(frame: Buffer): void;
 	/** Writes now what would be written at the end of this turn. */
 	flush(): void;
+	/** Writes it, and nothing after it. */
+	end(): void;
+	readonly ended: boolean;
 	/** The socket has not taken all yet: what can wait should, for `onRoom`. */
 	readonly full: boolean;
 }
@@ -19,6 +22,7 @@ export function createOutgoing(
 	let frames: Buffer[] = [];
 	let bytes = 0;
 	let flushing = false;
+	let ended = false;
 
 	function flush(): void {
 		flushing = false;
@@ -34,6 +38,7 @@ export function createOutgoing(
 	socket.on("drain", onRoom);
 	return {
 		send(frame) {
+			if (ended) return;
 			frames.push(frame);
 			bytes += frame.length;
 			if (flushing) return;
@@ -41,6 +46,15 @@ export function createOutgoing(
 			process.nextTick(flush);
 		},
 		flush,
+		end() {
+			if (ended) return;
+			ended = true;
+			flush();
+			socket.end();
+		},
+		get ended() {
+			return ended;
+		},
 		get full() {
 			return socket.writableNeedDrain || bytes >= socket.writableHighWaterMark;
 		},

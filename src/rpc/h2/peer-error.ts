@@ -15,6 +15,7 @@ export const broken = (what: string): PeerError => new PeerError(h2.NGHTTP2_PROT
 export const tooMuch = (what: string): PeerError => new PeerError(h2.NGHTTP2_ENHANCE_YOUR_CALM, `too many ${what}`);
 export const notGranted = (): PeerError =>
 	new PeerError(h2.NGHTTP2_FLOW_CONTROL_ERROR, "more came, or was granted, than can be");
+export const afterEnd = (): PeerError => new PeerError(h2.NGHTTP2_STREAM_CLOSED, "a stream went on after its end");
 export const badSize = (what: string): PeerError =>
 	new PeerError(h2.NGHTTP2_FRAME_SIZE_ERROR, `${what} has a wrong length`);
 export const badHeader = (what: string): PeerError => new PeerError(h2.NGHTTP2_COMPRESSION_ERROR, what);

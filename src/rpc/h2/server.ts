@@ -9,6 +9,8 @@ import type { Stream, StreamEvents } from "./stream.ts";
 
 export interface StreamServerOptions {
 	readonly limits: ConnectionLimits & {
+		/** Streams open at the same time on all connections. */
+		readonly callsInAllMax: number;
 		/** A connection is asked for a sign of life so often, ms, and ends when it gave none until the next time. */
 		readonly keepAliveMs: number;
 	};
@@ -21,7 +23,7 @@ export interface StreamServerOptions {
 export interface StreamServer {
 	/** Looks at the server's connections before it does. To be called before it listens. */
 	putBefore(server: Server): void;
-	/** Takes no more streams; connections end with their last one. */
+	/** Takes no more streams; connections end with their last one, those that have said nothing at once. */
 	retire(): void;
 	destroy(): void;
 	/** After `destroy`: nothing is looked at any more. */
@@ -37,22 +39,28 @@ export function createStreamServer({ limits, clock, onStream, onFault }: StreamS
 	let retired = false;
 	let cancel = clock.after(limits.keepAliveMs, look);
 
+	function mayOpen(): boolean {
+		let open = 0;
+		for (const connection of connections.keys()) open += connection.streams;
+		return open < limits.callsInAllMax;
+	}
+
 	function take(socket: Socket, begun: Buffer): void {
-		const connection = openConnection({ socket, side: "server", limits, nowMs, onStream });
+		const onBroken = (error: Error): void => onFault(error, "a connection failed");
+		const connection = openConnection({ socket, side: "server", limits, nowMs, onStream, mayOpen, onBroken });
 		let failure: Error | undefined;
 		socket.on("data", connection.read);
-		socket.on("end", () => socket.end());
+		socket.on("end", connection.end);
 		socket.on("error", (error) => {
 			failure = error;
-			onFault(error, "a connection failed");
 		});
 		socket.on("close", () => {
 			connections.delete(connection);
 			connection.destroy(failure);
 		});
 		connections.set(connection, -1);
-		connection.read(begun.subarray(preface.length));
 		if (retired) connection.retire();
+		connection.read(begun.subarray(preface.length));
 	}
 
 	function look(): void {
@@ -73,6 +81,10 @@ export function createStreamServer({ limits, clock, onStream, onFault }: StreamS
 			const byServer = server.listeners("connection") as ((this: Server, socket: Socket) => void)[];
 			server.removeAllListeners("connection");
 			server.on("connection", (socket: Socket) => {
+				if (retired) {
+					socket.destroy();
+					return;
+				}
 				let begun: Buffer = Buffer.alloc(0);
 				const onData = (chunk: Buffer): void => {
 					begun = begun.length === 0 ? chunk : Buffer.concat([begun, chunk]);
@@ -92,7 +104,8 @@ export function createStreamServer({ limits, clock, onStream, onFault }: StreamS
 					if (begun.length > 0) socket.unshift(begun);
 					for (const listener of byServer) listener.call(server, socket);
 				};
-				const onEnd = (): void => decide(false);
+				/** Whoever ends before saying what for wants nothing. */
+				const onEnd = (): void => void socket.destroy();
 				strangers.set(socket, { looks: 0 });
 				socket.on("data", onData).on("error", onError).on("close", onClose).on("end", onEnd);
 			});
@@ -100,6 +113,7 @@ export function createStreamServer({ limits, clock, onStream, onFault }: StreamS
 		retire() {
 			retired = true;
 			for (const connection of [...connections.keys()]) connection.retire();
+			for (const socket of strangers.keys()) socket.destroy();
 		},
 		destroy() {
 			for (const connection of [...connections.keys()]) connection.destroy();

@@ -1,7 +1,7 @@
 // One stream of an HTTP/2 connection: what waits to be sent within the peer's windows, and what the peer is granted.
 import { constants as h2 } from "node:http2";
 import { encodeFrame, encodeNumbers, flag, payloadMaxBytes, type } from "./frame.ts";
-import { encodeFields, type Field } from "./hpack.ts";
+import type { Field } from "./hpack.ts";
 
 /** What is heard of a stream. None of them may throw. */
 export interface StreamEvents {
@@ -33,6 +33,8 @@ export interface Stream {
 /** The connection's hold on a stream. */
 export interface StreamPart {
 	readonly stream: Stream;
+	/** The peer has said that it sends no more. */
+	readonly peerEnded: boolean;
 	/** Who hears of the stream; nobody does until then. */
 	hear(events: StreamEvents): void;
 	head(fields: readonly Field[]): void;
@@ -49,6 +51,8 @@ export interface StreamPart {
 /** What a stream needs of its connection. */
 export interface StreamLink {
 	send(frame: Buffer): void;
+	/** False, and nothing is sent, where they are more than fits into a frame. */
+	sendHead(fields: readonly Field[]): boolean;
 	/** Bytes that may be sent now. */
 	room(): number;
 	/** So many of them were. */
@@ -143,7 +147,7 @@ export function createStream(
 			return closed;
 		},
 		answer(fields) {
-			if (!closed) link.send(encodeFrame(type.headers, flag.endHeaders, id, encodeFields(fields)));
+			if (!closed && !link.sendHead(fields)) stream.reset(h2.NGHTTP2_INTERNAL_ERROR);
 		},
 		write(bytes) {
 			if (closed || ending) return true;
@@ -173,6 +177,9 @@ export function createStream(
 	};
 	return {
 		stream,
+		get peerEnded() {
+			return peerEnded;
+		},
 		hear(given) {
 			events = given;
 		},

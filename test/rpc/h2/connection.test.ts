@@ -178,3 +178,52 @@ test("a ping is heard of", async () => {
 	client.ping();
 	await expect.poll(() => client.heard).toBeGreaterThan(before);
 });
+
+test("an answer that ends a retired connection arrives whole, whatever the peer asks meanwhile", async () => {
+	const { client, server, served } = await pair();
+	const heard = hear();
+	client.request([[":path", "/"]], heard.events);
+	await expect.poll(() => served.length).toBe(1);
+	server.retire();
+	served[0]!.stream.answer([[":status", "200"]]);
+	served[0]!.stream.end(Buffer.from(text(200_000)));
+	for (let n = 0; n < 20; n++) {
+		client.ping();
+		await new Promise((resolve) => setImmediate(resolve));
+	}
+	await heard.closed;
+	expect(heard.data).toBe(text(200_000));
+	expect(heard.ended).toBe(true);
+});
+
+test("a client that takes its leave ends none of its streams", async () => {
+	const { client, served } = await pair();
+	const heard = hear();
+	client.request([[":path", "/"]], heard.events);
+	await expect.poll(() => served.length).toBe(1);
+	client.retire();
+	await new Promise((resolve) => setTimeout(resolve, 20));
+	expect(served[0]!.stream.closed).toBe(false);
+	served[0]!.stream.answer([[":status", "200"]]);
+	served[0]!.stream.end(Buffer.from("all of it"));
+	await heard.closed;
+	expect(heard.data).toBe("all of it");
+});
+
+test("a head that is longer than a frame ends its own stream only", async () => {
+	const { client, served } = await pair();
+	const other = hear();
+	client.request([[":path", "/"]], other.events);
+	const long = hear();
+	client.request([[":path", "x".repeat(20_000)]], long.events);
+	expect((await long.closed).error?.message).toContain("longer than a frame");
+	await expect.poll(() => served.length).toBe(1);
+	const answered = hear();
+	client.request([[":path", "/2"]], answered.events);
+	await expect.poll(() => served.length).toBe(2);
+	served[1]!.stream.answer([["x", "y".repeat(20_000)]]);
+	expect((await answered.closed).code).toBe(h2.NGHTTP2_INTERNAL_ERROR);
+	served[0]!.stream.answer([[":status", "200"]]);
+	served[0]!.stream.end();
+	expect((await other.closed).code).toBe(h2.NGHTTP2_NO_ERROR);
+});

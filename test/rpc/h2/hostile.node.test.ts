@@ -1,6 +1,7 @@
 // Peers that say they are our own clients and are not: each loses its connection, and nobody else notices.
 //
 // On Node only: the server on Deno leaves all connections to node:http2.
+import { once } from "node:events";
 import { constants as h2 } from "node:http2";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { Code, createClient } from "@connectrpc/connect";
@@ -16,7 +17,7 @@ import { type Http2Limits, http2Limits, serveHttp2 } from "../../../src/rpc/http
 import { failure } from "../carrier-contract.ts";
 import { createCarrierLab } from "../carrier-service.ts";
 import { CarrierService, EchoRequestSchema } from "../gen/carrier/v1/carrier_pb.ts";
-import { goawayOf, openPeer, type Peer, requestBlock } from "./lab.ts";
+import { dialTo, goawayOf, openPeer, type Peer, requestBlock } from "./lab.ts";
 
 const undo: (() => unknown)[] = [];
 afterEach(async () => {
@@ -24,7 +25,9 @@ afterEach(async () => {
 });
 
 async function serve(limits: Partial<Http2Limits> = {}, routes = createCarrierLab().routes) {
-	const options = { routes, addresses: ["127.0.0.1:0"], clock: systemClock, onFault() {} };
+	const faults: string[] = [];
+	const onFault = (error: unknown): void => void faults.push(String(error));
+	const options = { routes, addresses: ["127.0.0.1:0"], clock: systemClock, onFault };
 	const server = await serveHttp2(options, { ...http2Limits, ...limits });
 	const healthy = connectHttp2(server.addresses[0]!);
 	undo.push(
@@ -39,7 +42,7 @@ async function serve(limits: Partial<Http2Limits> = {}, routes = createCarrierLa
 		for await (const { number } of client.count({ to: 3 })) got.push(number);
 		expect(got).toEqual([1, 2, 3]);
 	}
-	return { port, client, isWell };
+	return { port, client, server, isWell, faults };
 }
 
 async function peerOf(port: number): Promise<Peer> {
@@ -59,6 +62,26 @@ const faults: [string, Buffer, number][] = [
 	["data of a stream that was never opened", encodeFrame(type.data, 0, 1, Buffer.alloc(1)), h2.NGHTTP2_PROTOCOL_ERROR],
 	["data of the connection", encodeFrame(type.data, 0, 0, Buffer.alloc(1)), h2.NGHTTP2_PROTOCOL_ERROR],
 	["a stream with a server's number", openEcho(2), h2.NGHTTP2_PROTOCOL_ERROR],
+	["a stream without a number", openEcho(0), h2.NGHTTP2_PROTOCOL_ERROR],
+	["a second head", Buffer.concat([openEcho(1), openEcho(1)]), h2.NGHTTP2_PROTOCOL_ERROR],
+	[
+		"data after the end of its stream",
+		Buffer.concat([openEcho(1, flag.endStream), encodeFrame(type.data, 0, 1, Buffer.alloc(1))]),
+		h2.NGHTTP2_STREAM_CLOSED,
+	],
+	[
+		"a head that takes a thousand fields",
+		encodeFrame(type.headers, flag.endHeaders, 1, Buffer.alloc(1000, 0x82)),
+		h2.NGHTTP2_COMPRESSION_ERROR,
+	],
+	[
+		"an acknowledgement of settings with some",
+		encodeFrame(type.settings, flag.ack, 0, Buffer.alloc(6)),
+		h2.NGHTTP2_FRAME_SIZE_ERROR,
+	],
+	["a setting that is neither on nor off", encodeSettings([[2, 7]]), h2.NGHTTP2_PROTOCOL_ERROR],
+	["a frame size below the least", encodeSettings([[5, 1]]), h2.NGHTTP2_PROTOCOL_ERROR],
+	["a farewell of a stream", encodeFrame(type.goaway, 0, 1, Buffer.alloc(8)), h2.NGHTTP2_PROTOCOL_ERROR],
 	["a header in pieces", encodeFrame(type.headers, 0, 1, requestBlock(echo)), h2.NGHTTP2_PROTOCOL_ERROR],
 	["a piece of a header", encodeFrame(type.continuation, 0, 1, Buffer.alloc(1)), h2.NGHTTP2_PROTOCOL_ERROR],
 	["a promise", encodeFrame(type.pushPromise, 0, 1, Buffer.alloc(8)), h2.NGHTTP2_PROTOCOL_ERROR],
@@ -82,11 +105,12 @@ const faults: [string, Buffer, number][] = [
 	["half a farewell", encodeFrame(type.goaway, 0, 0, Buffer.alloc(3)), h2.NGHTTP2_FRAME_SIZE_ERROR],
 ];
 test.each(faults)("a peer that sends %s loses its connection, and is told why", async (_, bytes, code) => {
-	const { port, isWell } = await serve();
+	const { port, isWell, faults } = await serve();
 	const peer = await peerOf(port);
 	peer.write(bytes);
 	await peer.closed;
 	expect(goawayOf(peer)).toBe(code);
+	expect(faults).toEqual([expect.stringContaining("PeerError")]);
 	await isWell();
 });
 
@@ -152,6 +176,36 @@ test("streams beyond the bound are refused one by one", async () => {
 	await isWell();
 });
 
+test("streams beyond what all connections may have are refused, and others are served once some have ended", async () => {
+	const { port, isWell } = await serve({ callsInAllMax: 5 });
+	const [one, other] = [await peerOf(port), await peerOf(port)];
+	const refused = ({ came }: Peer) => came.filter(({ kind }) => kind === type.rstStream).map(({ id }) => id);
+	one.write(repeat(4, (n) => openEcho(2 * n + 1)));
+	await expect.poll(() => one.came.length).toBeGreaterThan(1);
+	await new Promise((resolve) => setTimeout(resolve, 50));
+	other.write(repeat(2, (n) => openEcho(2 * n + 1)));
+	await expect.poll(() => refused(other)).toEqual([3]);
+	one.destroy();
+	await expect.poll(isWell).toBe(undefined);
+});
+
+test("a long message in pieces of one byte costs no more than the message", async () => {
+	const { port, isWell, faults } = await serve();
+	const peer = await peerOf(port);
+	peer.write(openEcho(1), encodeFrame(type.data, 0, 1, Buffer.from([0, 0, 0x0f, 0xff, 0xff])));
+	globalThis.gc?.();
+	const before = process.memoryUsage().heapUsed;
+	const piece = repeat(10_000, () => encodeFrame(type.data, 0, 1, Buffer.alloc(1)));
+	for (let n = 0; n < 20; n++) {
+		peer.write(piece);
+		await new Promise((resolve) => setImmediate(resolve));
+	}
+	await isWell();
+	globalThis.gc?.();
+	expect(process.memoryUsage().heapUsed - before).toBeLessThan(20e6);
+	expect([goawayOf(peer), faults]).toEqual([undefined, []]);
+});
+
 test("a request that is not for a stream is answered, and its connection goes on", async () => {
 	const { port } = await serve();
 	const peer = await peerOf(port);
@@ -162,6 +216,7 @@ test("a request that is not for a stream is answered, and its connection goes on
 		encodeFields([[":method", "GET"]]),
 		encodeFields([]),
 		encodeFields([["a name", "x"]]),
+		encodeFields([["X-Upper", "x"]]),
 		encodeFields([["", "x"]]),
 		encodeFields([["x", "a\u0000b"]]),
 		encodeFields([["x", "a\r\nb: c"]]),
@@ -180,6 +235,27 @@ test("a request that is not for a stream is answered, and its connection goes on
 	peer.write(...odd.map((block, n) => encodeFrame(type.headers, flag.endHeaders, 2 * n + 1, block)));
 	await expect.poll(() => peer.came.filter(({ kind }) => kind === type.headers).length).toBe(odd.length);
 	expect(goawayOf(peer)).toBe(undefined);
+});
+
+test("whoever ends before saying what for is nobody's fault", async () => {
+	const { port, isWell, faults } = await serve();
+	for (const said of ["", "P", preface.toString("latin1")]) {
+		const socket = dialTo(port);
+		undo.push(() => socket.destroy());
+		socket.end(said);
+		await once(socket.resume(), "close");
+	}
+	await isWell();
+	expect(faults).toEqual([]);
+});
+
+test("a server that closes waits for nobody who has said nothing", async () => {
+	const { port, server } = await serve();
+	const socket = dialTo(port);
+	undo.push(() => socket.destroy());
+	await once(socket, "connect");
+	await server.close(60_000);
+	expect(socket.destroyed || (await once(socket.resume(), "close"))).toBeTruthy();
 });
 
 test("whatever a peer sends, the others are served on", { timeout: 120_000 }, async () => {

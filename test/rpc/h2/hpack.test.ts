@@ -16,7 +16,7 @@ const value = fc.stringMatching(/^([!-~]([ -~]{0,300}[!-~])?)?$/);
 test("what is written is read again", () => {
 	fc.assert(
 		fc.property(fc.array(fc.tuple(token, value), { maxLength: 20 }), (fields) => {
-			expect(decodeFields(encodeFields(fields))).toEqual(fields);
+			expect(decodeFields(encodeFields(fields), limits)).toEqual(fields);
 		}),
 	);
 });
@@ -54,14 +54,22 @@ test.each([
 	["a table that was not granted", "3fe11f"],
 	["a name without a value", "000161"],
 ])("a block with %s is refused", (_, hex) => {
-	expect(() => decodeFields(Buffer.from(hex, "hex"))).toThrow(HeaderError);
+	expect(() => decodeFields(Buffer.from(hex, "hex"), limits)).toThrow(HeaderError);
+});
+
+test("no more fields are read than are taken, whatever is in the block", () => {
+	const bounds = { headerPairsMax: 3, headerMaxBytes: 100 };
+	const read = (fields: readonly Field[]) => decodeFields(encodeFields(fields), bounds);
+	expect(read([["a", "x".repeat(99)]])).toHaveLength(1);
+	expect(() => read([["a", "x".repeat(100)]])).toThrow(HeaderError);
+	expect(() => decodeFields(Buffer.alloc(4, 0x82), bounds), "four short references").toThrow(HeaderError);
 });
 
 test("of any bytes fields are made, or they are refused, and nothing else happens", () => {
 	fc.assert(
 		fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => {
 			try {
-				for (const field of decodeFields(bytes)) expect(field).toHaveLength(2);
+				for (const field of decodeFields(bytes, limits)) expect(field).toHaveLength(2);
 			} catch (error) {
 				expect(error).toBeInstanceOf(HeaderError);
 			}

@@ -10,6 +10,8 @@ import type { Stream, StreamEvents } from "../../../src/rpc/h2/stream.ts";
 
 export const limits: ConnectionLimits = {
 	streamsMax: 8,
+	headerPairsMax: 64,
+	headerMaxBytes: 16 * 1024,
 	windowBytes: 256 * 1024,
 	settingsMax: 16,
 	unsentMaxBytes: 1024 * 1024,
