@@ -1,5 +1,5 @@
 // The clocks: waiting, cancelling, and the order of simulated time.
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { systemClock } from "../src/clock.ts";
 import { createFakeClock } from "./fake-clock.ts";
 
@@ -77,4 +77,25 @@ test("a jump of the wall clock moves no timer", async () => {
 	expect([fired, clock.now(), clock.monotonic()]).toEqual([false, 3_600_099, 99]);
 	await clock.advance(1);
 	expect(fired).toBe(true);
+});
+
+test("a real timer may be longer than the runtime's own can be, and be cancelled in any part of it", () => {
+	vi.useFakeTimers();
+	try {
+		const dayMs = 86_400_000;
+		let fired = 0;
+		systemClock.after(60 * dayMs, () => fired++);
+		const cancel = systemClock.after(60 * dayMs, () => {
+			throw new Error("it was cancelled");
+		});
+		vi.advanceTimersByTime(59 * dayMs);
+		cancel();
+		expect(fired).toBe(0);
+		vi.advanceTimersByTime(dayMs);
+		expect(fired).toBe(1);
+		vi.advanceTimersByTime(100 * dayMs);
+		expect(fired).toBe(1);
+	} finally {
+		vi.useRealTimers();
+	}
 });

@@ -36,6 +36,14 @@ test("it aborts with its caller, and is not late for that", () => {
 	expect(clock.pending()).toBe(0);
 });
 
+test("its listeners are told once, also where its time ends after its caller has", async () => {
+	const { clock, outer, heard, listen } = setup(1_000);
+	listen("one");
+	outer.abort();
+	await clock.advance(2_000);
+	expect(heard).toEqual(["one"]);
+});
+
 test("one whose caller has aborted before is aborted from the start", () => {
 	const controller = new AbortController();
 	controller.abort();
