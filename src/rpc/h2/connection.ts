@@ -8,7 +8,6 @@ import { constants as h2 } from "node:http2";
 import type { Socket } from "node:net";
 import {
 	createFrameReader,
-	decodeSettings,
 	encodeFrame,
 	encodeNumbers,
 	encodeSettings,
@@ -18,13 +17,15 @@ import {
 	setting,
 	type,
 } from "./frame.ts";
-import { decodeFields, encodeFields, type Field, type HeaderBounds, HeaderError, noTable } from "./hpack.ts";
+import { encodeFields, type Field, type HeaderBounds, noTable } from "./hpack.ts";
 import { createOutgoing } from "./outgoing.ts";
-import { afterEnd, badHeader, badSize, broken, notGranted, PeerError, tooMuch } from "./peer-error.ts";
+import { readFarewell, readFields, readIncrement, readWindows, unpadded } from "./payload.ts";
+import { afterEnd, badSize, broken, notGranted, PeerError, tooMuch } from "./peer-error.ts";
+import { createResetBudget, type ResetLimits } from "./reset-budget.ts";
 import { createStream, type Stream, type StreamEvents, type StreamLink, type StreamPart, windowMax } from "./stream.ts";
 
 /** What one peer may cost. */
-export interface ConnectionLimits extends HeaderBounds {
+export interface ConnectionLimits extends HeaderBounds, ResetLimits {
 	/** Streams open at the same time. */
 	readonly streamsMax: number;
 	/** Bytes of a stream that may be on their way to a reader that does not take them; of a connection, 16 times that. */
@@ -35,9 +36,6 @@ export interface ConnectionLimits extends HeaderBounds {
 	readonly unsentMaxBytes: number;
 	/** DATA frames in a row that bring nothing. */
 	readonly emptyFramesMax: number;
-	/** Against rapid reset (CVE-2023-44487): streams that a peer may reset at once, and then each second. */
-	readonly resetsBurst: number;
-	readonly resetsPerSecond: number;
 }
 
 export interface ConnectionOptions {
@@ -102,8 +100,7 @@ export function openConnection(options: ConnectionOptions): Connection {
 	let granted = defaultWindow;
 	let taken = 0;
 	let emptyFrames = 0;
-	let resetsLeft = limits.resetsBurst;
-	let resetsAtMs = nowMs();
+	const mayReset = createResetBudget(limits, nowMs);
 
 	// ── out ──
 
@@ -192,10 +189,8 @@ export function openConnection(options: ConnectionOptions): Connection {
 	}
 
 	function onHeaders(flags: number, id: number, payload: Buffer): void {
-		if ((flags & flag.endHeaders) === 0) throw broken("a header came in pieces");
 		const ends = (flags & flag.endStream) !== 0;
-		const block = unpadded(flags, payload).subarray((flags & flag.priority) !== 0 ? 5 : 0);
-		const fields = decode(block, limits);
+		const fields = readFields(flags, payload, limits);
 		if (side === "server" && id > lastId) accept(id, fields);
 		else {
 			const part = known(id);
@@ -231,13 +226,6 @@ export function openConnection(options: ConnectionOptions): Connection {
 		part?.close(payload.readUInt32BE());
 	}
 
-	function mayReset(): boolean {
-		const now = nowMs();
-		resetsLeft = Math.min(limits.resetsBurst, resetsLeft + ((now - resetsAtMs) / 1000) * limits.resetsPerSecond);
-		resetsAtMs = now;
-		return --resetsLeft >= 0;
-	}
-
 	function onSettings(flags: number, id: number, payload: Buffer): void {
 		if (id !== 0) throw broken("SETTINGS of a stream");
 		if ((flags & flag.ack) !== 0) {
@@ -246,17 +234,9 @@ export function openConnection(options: ConnectionOptions): Connection {
 			return;
 		}
 		greeted = true;
-		const settings = decodeSettings(payload);
-		if (!settings) throw badSize("SETTINGS");
-		if (settings.length > limits.settingsMax) throw tooMuch("settings");
-		for (const [name, value] of settings) {
-			if (name === setting.enablePush && value > 1) throw broken("a setting has a wrong value");
-			if (name === setting.payloadMax && (value < payloadMaxBytes || value >= 2 ** 24))
-				throw broken("a setting has a wrong value");
-			if (name !== setting.initialWindow) continue;
-			if (value > windowMax) throw notGranted();
-			const by = value - streamSendWindow;
-			streamSendWindow = value;
+		for (const window of readWindows(payload, limits.settingsMax)) {
+			const by = window - streamSendWindow;
+			streamSendWindow = window;
 			for (const part of [...streams.values()]) if (!part.widen(by)) throw notGranted();
 		}
 		send(encodeFrame(type.settings, flag.ack, 0));
@@ -269,9 +249,7 @@ export function openConnection(options: ConnectionOptions): Connection {
 	}
 
 	function onWindowUpdate(id: number, payload: Buffer): void {
-		if (payload.length !== 4) throw badSize("WINDOW_UPDATE");
-		const by = payload.readUInt32BE() & 0x7fffffff;
-		if (by === 0) throw broken("a window grows by nothing");
+		const by = readIncrement(payload);
 		if (id !== 0) {
 			if (known(id)?.widen(by) === false) throw notGranted();
 			return;
@@ -284,10 +262,8 @@ export function openConnection(options: ConnectionOptions): Connection {
 	/** Where all is well, streams that the peer has looked at go on. */
 	function onGoaway(id: number, payload: Buffer): void {
 		if (id !== 0) throw broken("GOAWAY of a stream");
-		if (payload.length < 8) throw badSize("GOAWAY");
+		const { last, code } = readFarewell(payload);
 		retired = true;
-		const last = payload.readUInt32BE() & 0x7fffffff;
-		const code = payload.readUInt32BE(4);
 		for (const [id, part] of [...streams]) {
 			if (code !== h2.NGHTTP2_NO_ERROR) part.close(code);
 			// A server's word on the client's streams; there are none that a client could tell a server of.
@@ -366,20 +342,4 @@ export function openConnection(options: ConnectionOptions): Connection {
 		end: outgoing.end,
 		destroy,
 	};
-}
-
-function unpadded(flags: number, payload: Buffer): Buffer {
-	if ((flags & flag.padded) === 0) return payload;
-	const padding = payload[0] ?? 0;
-	if (padding >= payload.length) throw broken("there is more padding than frame");
-	return payload.subarray(1, payload.length - padding);
-}
-
-function decode(block: Buffer, bounds: HeaderBounds): Field[] {
-	try {
-		return decodeFields(block, bounds);
-	} catch (error) {
-		if (!(error instanceof HeaderError)) throw error;
-		throw badHeader(error.message);
-	}
 }
