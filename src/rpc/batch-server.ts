@@ -6,7 +6,7 @@ import { type BatchMethod, batchItemsMax, batchNumber } from "./batch-method.ts"
 import { type Flow, receive } from "./flow.ts";
 import { createInbox } from "./inbox.ts";
 
-/** Batches of one stream under way, or waiting to be written; beyond, the stream is not read. */
+/** Batches of one stream under way, and as many that wait to be written; beyond, the stream is not read. */
 export const batchesMax = 64;
 
 /** Gives one outcome an item, in the items' order. What it throws ends the stream. */

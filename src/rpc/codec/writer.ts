@@ -62,7 +62,8 @@ export function writeId(field: number, id: string): void {
 
 /** An int64 or uint64. */
 export function writeLong(field: number, long: bigint): void {
-	const value = Number(long);
+	// Whatever else a caller without types may give is for protobuf-es to refuse.
+	const value = typeof long === "bigint" ? Number(long) : -1;
 	writeNumber(field, value, value >= 0 && value <= Number.MAX_SAFE_INTEGER);
 }
 
