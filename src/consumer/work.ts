@@ -147,6 +147,7 @@ async function askAgain<T>(
 	for (let tries = 0; ; tries++) {
 		if (!(error instanceof NoAnswer)) throw error;
 		if (signal.aborted) return undefined;
+		// An abort ends the sleep, and then the asking.
 		await clock.sleep(backoffMs(pause, tries, random), signal).catch(() => undefined);
 		if (signal.aborted) return undefined;
 		try {
