@@ -23,11 +23,11 @@ export const imageFlags = ["--single-threaded", "--no-turbofan", "--expose-gc", 
 /** Of the bench too, as package.json starts it: its collections are few, and never take both CPUs at once. */
 export const instrumentFlags = ["--expose-gc", "--single-threaded-gc", "--max-semi-space-size=64"];
 export const budget: Readonly<Record<"nginx" | "cache" | "consumer" | "api1" | "api2", Share>> = {
-	nginx: { cpus: 0.20, memoryMb: 20, flags: [] },
+	nginx: { cpus: 0.2, memoryMb: 20, flags: [] },
 	cache: { cpus: 0.48, memoryMb: 100, flags: ["--max-old-space-size=56"] },
 	consumer: { cpus: 0.42, memoryMb: 106, flags: ["--max-old-space-size=60"] },
-	api1: { cpus: 0.20, memoryMb: 62, flags: ["--max-old-space-size=34"] },
-	api2: { cpus: 0.20, memoryMb: 62, flags: ["--max-old-space-size=34"] },
+	api1: { cpus: 0.2, memoryMb: 62, flags: ["--max-old-space-size=34"] },
+	api2: { cpus: 0.2, memoryMb: 62, flags: ["--max-old-space-size=34"] },
 };
 
 export interface DeployOptions extends LaunchOptions {
