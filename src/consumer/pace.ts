@@ -22,7 +22,7 @@ export interface PaceSettings {
 	readonly first: number;
 	readonly min: number;
 	readonly max: number;
-	/** Of the CPU that the process may use. */
+	/** Of the CPU that the process may use. The rest is for answers, which wait for nothing then. */
 	readonly part: number;
 	/** After this time it is looked at what starts have cost, ms; about a period of the scheduler. */
 	readonly judgedMs: number;
@@ -31,12 +31,12 @@ export interface PaceSettings {
 }
 
 export const paceDefaults: PaceSettings = {
-	everyMs: 15,
+	everyMs: 10,
 	keptMs: 30,
 	first: 1,
 	min: 0.05,
 	max: 100,
-	part: 0.95,
+	part: 0.8,
 	judgedMs: 100,
 	weight: 0.5,
 };
