@@ -38,9 +38,6 @@ export function createChannel<T>(capacityMax: number): Channel<T> {
 			closed = true;
 			for (const taker of takers.splice(0)) taker({ done: true, value: undefined });
 		},
-		[Symbol.asyncIterator]: () => ({
-			next: take,
-			return: () => Promise.resolve({ done: true as const, value: undefined }),
-		}),
+		[Symbol.asyncIterator]: () => ({ next: take }),
 	};
 }

@@ -28,12 +28,12 @@ import {
 	validateResponse,
 } from "@connectrpc/connect/protocol-connect";
 import type { MessageLimits } from "./carrier.ts";
-import { compressedFlag, createFrameReader, endFlag } from "./frames.ts";
+import { compressedFlag, createEnvelopeReader, endFlag } from "./envelope.ts";
 import type { StreamClient } from "./h2/client.ts";
 import type { Field } from "./h2/hpack.ts";
 import { createInbox } from "./inbox.ts";
-import { messageFrames } from "./message-frames.ts";
-import { type Pump, pumpFrames } from "./pump-frames.ts";
+import { messageEnvelopes } from "./message-envelopes.ts";
+import { type Pump, pumpMessages } from "./pump-messages.ts";
 
 export interface StreamCallOptions {
 	readonly streams: Pick<StreamClient, "request">;
@@ -57,8 +57,8 @@ export function streamOverHttp2(options: StreamCallOptions): Transport["stream"]
 		signal: AbortSignal,
 		onOver: () => void,
 	) {
-		const { encode } = messageFrames(method.input, limits, Code.Internal);
-		const { decode } = messageFrames(method.output, limits, Code.Internal);
+		const { encode } = messageEnvelopes(method.input, limits, Code.Internal);
+		const { decode } = messageEnvelopes(method.output, limits, Code.Internal);
 		const trailer = new Headers();
 		const head = Promise.withResolvers<{ status: number; header: Headers }>();
 		// The call may fail before anybody waits for its head.
@@ -75,7 +75,7 @@ export function streamOverHttp2(options: StreamCallOptions): Transport["stream"]
 			},
 		});
 
-		function onFrame(flags: number, data: Uint8Array): void {
+		function onEnvelope(flags: number, data: Uint8Array): void {
 			if (ended) throw new ConnectError("a message came after the end of the stream", Code.InvalidArgument);
 			if (flags & compressedFlag) throw new ConnectError("a message is compressed", Code.Internal);
 			if ((flags & endFlag) === 0) {
@@ -96,7 +96,7 @@ export function streamOverHttp2(options: StreamCallOptions): Transport["stream"]
 		}
 
 		signal.throwIfAborted();
-		const frames = createFrameReader(limits.readMaxBytes, onFrame);
+		const envelopes = createEnvelopeReader(limits.readMaxBytes, onEnvelope);
 		const stream = streams.request(requestFields(method, authority, requestHeader), {
 			onHead(fields) {
 				try {
@@ -108,7 +108,7 @@ export function streamOverHttp2(options: StreamCallOptions): Transport["stream"]
 			},
 			onData(chunk) {
 				try {
-					frames.read(chunk);
+					envelopes.read(chunk);
 				} catch (error) {
 					fail(error);
 				}
@@ -129,7 +129,7 @@ export function streamOverHttp2(options: StreamCallOptions): Transport["stream"]
 		signal.addEventListener("abort", () => fail(ConnectError.from(signal.reason, Code.Canceled)), { once: true });
 		const whole = (one: MessageShape<I>) => (isMessage(one, method.input) ? one : create(method.input, one));
 		try {
-			pump = pumpFrames(requests, (one) => encode(whole(one)), stream);
+			pump = pumpMessages(requests, (one) => encode(whole(one)), stream);
 			pump.done.then(() => stream.end(), fail);
 			const { status, header } = await head.promise;
 			validateResponse(method.methodKind, true, status, header);

@@ -20,11 +20,11 @@ import {
 	parseTimeout,
 } from "@connectrpc/connect/protocol-connect";
 import type { MessageLimits } from "./carrier.ts";
-import { compressedFlag, createFrameReader, encodeFrame, endFlag } from "./frames.ts";
+import { compressedFlag, createEnvelopeReader, encodeEnvelope, endFlag } from "./envelope.ts";
 import { nobody, type Stream, type StreamEvents } from "./h2/stream.ts";
 import { createInbox } from "./inbox.ts";
-import { messageFrames } from "./message-frames.ts";
-import { type Pump, pumpFrames } from "./pump-frames.ts";
+import { messageEnvelopes } from "./message-envelopes.ts";
+import { type Pump, pumpMessages } from "./pump-messages.ts";
 
 /** Serves a stream whose request has this header, and hears of it. */
 export type Serve = (stream: Stream, header: Headers, url: string) => StreamEvents;
@@ -41,8 +41,8 @@ export function serveStream(
 	onFault: (error: unknown, what: string) => void,
 ): Serve {
 	const { method } = spec;
-	const { decode } = messageFrames(method.input, limits, Code.InvalidArgument);
-	const { encode } = messageFrames(method.output, limits, Code.Internal);
+	const { decode } = messageEnvelopes(method.input, limits, Code.InvalidArgument);
+	const { encode } = messageEnvelopes(method.output, limits, Code.Internal);
 
 	return (stream, header, url) => {
 		const timeout = parseTimeout(header.get(headerTimeout), Number.MAX_SAFE_INTEGER);
@@ -63,9 +63,9 @@ export function serveStream(
 			// What still comes is thrown away, so that the client can end its side.
 			onLeft: () => stream.hold(false),
 		});
-		const frames = createFrameReader(limits.readMaxBytes, (flags, data) => {
+		const envelopes = createEnvelopeReader(limits.readMaxBytes, (flags, data) => {
 			if (flags & compressedFlag) throw new ConnectError("a message is compressed", Code.Internal);
-			if (flags & endFlag) throw new ConnectError("only an answer has a last frame", Code.InvalidArgument);
+			if (flags & endFlag) throw new ConnectError("only an answer has a last envelope", Code.InvalidArgument);
 			requests.push(decode(data));
 		});
 		let pump: Pump | undefined;
@@ -82,7 +82,7 @@ export function serveStream(
 			const { message } = await invoke(spec, context, requests, interceptors);
 			const full = (one: Message | MessageInitShape<DescMessage>) =>
 				isMessage(one, method.output) ? one : create(method.output, one);
-			pump = pumpFrames(
+			pump = pumpMessages(
 				message,
 				(one) => {
 					// A handler may set headers until it gives its first message.
@@ -103,7 +103,7 @@ export function serveStream(
 			if (!stream.writable) return;
 			head();
 			const ending = JSON.stringify(endStreamToJson(context.responseTrailer, failure, undefined));
-			stream.end(encodeFrame(endFlag, Buffer.from(ending)));
+			stream.end(encodeEnvelope(endFlag, Buffer.from(ending)));
 		}
 
 		answer()
@@ -121,13 +121,13 @@ export function serveStream(
 			...nobody,
 			onData(chunk) {
 				try {
-					frames.read(chunk);
+					envelopes.read(chunk);
 				} catch (error) {
 					requests.fail(error);
 				}
 			},
 			onEnd() {
-				if (frames.cut) requests.fail(new ConnectError("the stream ended within a message", Code.InvalidArgument));
+				if (envelopes.cut) requests.fail(new ConnectError("the stream ended within a message", Code.InvalidArgument));
 				else requests.end();
 			},
 			onDrain: () => pump?.goOn(),

@@ -6,7 +6,7 @@ import { afterEach, expect, test } from "vitest";
 import { systemClock } from "../../src/clock.ts";
 import { RetryAfterSchema } from "../../src/gen/payrelay/v1/payment_pb.ts";
 import { messageLimits, type Routes } from "../../src/rpc/carrier.ts";
-import { compressedFlag, createFrameReader, encodeFrame, endFlag } from "../../src/rpc/frames.ts";
+import { compressedFlag, createEnvelopeReader, encodeEnvelope, endFlag } from "../../src/rpc/envelope.ts";
 import { serveHttp2 } from "../../src/rpc/http2-server.ts";
 import { failure } from "./carrier-contract.ts";
 import { createCarrierLab } from "./carrier-service.ts";
@@ -36,45 +36,45 @@ function open(address: string, method: string): ClientHttp2Stream {
 
 /** What was answered until the stream closed. */
 async function closed(stream: ClientHttp2Stream) {
-	const frames: { flags: number; text: string }[] = [];
-	const reader = createFrameReader(messageLimits.readMaxBytes, (flags, data) => {
-		frames.push({ flags, text: Buffer.from(data).toString() });
+	const envelopes: { flags: number; text: string }[] = [];
+	const reader = createEnvelopeReader(messageLimits.readMaxBytes, (flags, data) => {
+		envelopes.push({ flags, text: Buffer.from(data).toString() });
 	});
 	stream.on("data", (chunk: Buffer) => reader.read(chunk));
 	stream.on("error", () => {});
 	await new Promise((resolve) => stream.once("close", resolve));
-	return { frames, rstCode: stream.rstCode };
+	return { envelopes, rstCode: stream.rstCode };
 }
 
 const tooLarge = Buffer.from([0, 0xff, 0xff, 0xff, 0xff]);
 const bad: [string, Buffer, string][] = [
 	["announces too much", tooLarge, "resource_exhausted"],
-	["cannot be parsed", encodeFrame(0, Buffer.from([0xff, 0xff])), "invalid_argument"],
-	["is compressed", encodeFrame(compressedFlag, Buffer.alloc(2)), "internal"],
-	["claims to be the last of an answer", encodeFrame(endFlag, Buffer.from("{}")), "invalid_argument"],
+	["cannot be parsed", encodeEnvelope(0, Buffer.from([0xff, 0xff])), "invalid_argument"],
+	["is compressed", encodeEnvelope(compressedFlag, Buffer.alloc(2)), "internal"],
+	["claims to be the last of an answer", encodeEnvelope(endFlag, Buffer.from("{}")), "invalid_argument"],
 ];
-test.each(bad)("a message that %s ends the call, also where the caller goes on sending", async (_, frame, code) => {
+test.each(bad)("a message that %s ends the call, also where the caller goes on sending", async (_, envelope, code) => {
 	const stream = open(await serve(createCarrierLab().routes), "Echo");
-	stream.write(frame);
+	stream.write(envelope);
 	const junk = Buffer.alloc(16 * 1024, 0xff);
 	const send = () => {
 		while (!stream.destroyed && !stream.writableEnded && stream.write(junk));
 	};
 	stream.on("drain", send);
 	send();
-	const { frames, rstCode } = await closed(stream);
-	expect(frames).toHaveLength(1);
-	expect(frames[0]!.flags).toBe(endFlag);
-	expect(JSON.parse(frames[0]!.text)).toMatchObject({ error: { code } });
+	const { envelopes, rstCode } = await closed(stream);
+	expect(envelopes).toHaveLength(1);
+	expect(envelopes[0]!.flags).toBe(endFlag);
+	expect(JSON.parse(envelopes[0]!.text)).toMatchObject({ error: { code } });
 	expect(rstCode).toBe(h2.NGHTTP2_NO_ERROR);
 });
 
 test("a call that fails ends, also where what it was sent was never read", async () => {
 	const stream = open(await serve(createCarrierLab().routes), "Count");
 	// Far more messages than may wait, for a method that takes one.
-	stream.write(Buffer.concat(Array.from({ length: 500 }, () => encodeFrame(0, Buffer.alloc(0)))));
-	const { frames, rstCode } = await closed(stream);
-	expect(JSON.parse(frames.at(-1)!.text)).toMatchObject({ error: { code: "unimplemented" } });
+	stream.write(Buffer.concat(Array.from({ length: 500 }, () => encodeEnvelope(0, Buffer.alloc(0)))));
+	const { envelopes, rstCode } = await closed(stream);
+	expect(JSON.parse(envelopes.at(-1)!.text)).toMatchObject({ error: { code: "unimplemented" } });
 	expect(rstCode).toBe(h2.NGHTTP2_NO_ERROR);
 });
 
@@ -90,11 +90,11 @@ const failsLate: Routes = (router) =>
 
 test("a slow caller whose side is still open gets all answers and the error before the stream closes", async () => {
 	const stream = open(await serve(failsLate), "Echo");
-	stream.write(encodeFrame(0, Buffer.alloc(0)));
+	stream.write(encodeEnvelope(0, Buffer.alloc(0)));
 	await new Promise((resolve) => stream.once("response", resolve));
-	const { frames, rstCode } = await closed(stream);
-	expect(frames).toHaveLength(answers + 1);
-	expect(JSON.parse(frames.at(-1)!.text)).toMatchObject({ error: { message: "full" } });
+	const { envelopes, rstCode } = await closed(stream);
+	expect(envelopes).toHaveLength(answers + 1);
+	expect(JSON.parse(envelopes.at(-1)!.text)).toMatchObject({ error: { message: "full" } });
 	expect(rstCode).toBe(h2.NGHTTP2_NO_ERROR);
 });
 
@@ -130,9 +130,9 @@ test("an error that cannot be told once the answer has begun resets the stream, 
 		}, faults),
 		"Count",
 	);
-	stream.end(encodeFrame(0, Buffer.alloc(0)));
-	const { frames, rstCode } = await closed(stream);
-	expect(frames).toHaveLength(1);
+	stream.end(encodeEnvelope(0, Buffer.alloc(0)));
+	const { envelopes, rstCode } = await closed(stream);
+	expect(envelopes).toHaveLength(1);
 	expect(rstCode).toBe(h2.NGHTTP2_INTERNAL_ERROR);
 	expect(faults).toHaveLength(1);
 });

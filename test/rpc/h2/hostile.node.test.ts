@@ -8,7 +8,7 @@ import { Code, createClient } from "@connectrpc/connect";
 import fc from "fast-check";
 import { afterEach, expect, test } from "vitest";
 import { systemClock } from "../../../src/clock.ts";
-import { encodeFrame as encodeMessage } from "../../../src/rpc/frames.ts";
+import { encodeEnvelope as encodeMessage } from "../../../src/rpc/envelope.ts";
 import { encodeFrame, encodeNumbers, encodeSettings, flag, preface, type } from "../../../src/rpc/h2/frame.ts";
 import { encodeFields } from "../../../src/rpc/h2/hpack.ts";
 import { isMarked, mark } from "../../../src/rpc/h2/mark.ts";

@@ -1,4 +1,4 @@
-// Writes a stream's messages as frames, as they come, while the other side takes them.
+// Writes a stream's messages as envelopes, as they come, while the other side takes them.
 import { receive } from "./flow.ts";
 import type { Stream } from "./h2/stream.ts";
 
@@ -11,7 +11,7 @@ export interface Pump {
 	stop(): void;
 }
 
-export function pumpFrames<T>(messages: AsyncIterable<T>, encode: (message: T) => Buffer, stream: Stream): Pump {
+export function pumpMessages<T>(messages: AsyncIterable<T>, encode: (message: T) => Buffer, stream: Stream): Pump {
 	const { promise, resolve, reject } = Promise.withResolvers<void>();
 	let full = false;
 	let hold = (): void => {};
