@@ -94,7 +94,7 @@ export function openConnection(options: ConnectionOptions): Connection {
 	let sendWindow = defaultWindow;
 	let streamSendWindow = defaultWindow;
 	let somethingWaits = false;
-	let headsSent = 0;
+	let headSent = false;
 	// What the peer may send, and what it sent that was taken and not granted anew.
 	const grantedMax = windowBytes * windowsMax;
 	let granted = defaultWindow;
@@ -124,9 +124,9 @@ export function openConnection(options: ConnectionOptions): Connection {
 	}
 
 	function sendHead(id: number, fields: readonly Field[]): boolean {
-		const block = headsSent === 0 ? encodeFields(fields, noTable) : encodeFields(fields);
+		const block = headSent ? encodeFields(fields) : encodeFields(fields, noTable);
 		if (block.length > payloadMaxBytes) return false;
-		headsSent++;
+		headSent = true;
 		send(encodeFrame(type.headers, flag.endHeaders, id, block));
 		return true;
 	}
@@ -171,7 +171,7 @@ export function openConnection(options: ConnectionOptions): Connection {
 
 	/** `undefined` for a stream that has closed. */
 	function known(id: number): StreamPart | undefined {
-		if (id > lastId || id === 0 || id % 2 === 0) throw broken(`stream ${id} was never opened`);
+		if (id > lastId || id % 2 === 0) throw broken(`stream ${id} was never opened`);
 		return streams.get(id);
 	}
 
