@@ -1,4 +1,4 @@
-# One image for every service of the relay; the service is the container's command: cache, api or consumer.
+# One image for every service; which one is the container's command: cache, api, consumer or processor.
 FROM node:24-slim AS libraries
 WORKDIR /relay
 COPY package.json package-lock.json ./

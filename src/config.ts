@@ -25,6 +25,11 @@ export function readSettings(command: Command): Settings {
 			command.error(
 				`error: ${settingTable[max].name} is ${settings[max]}. Expected at least ${settingTable[min].name}, which is ${settings[min]}.`,
 			);
+	const { processorDefaultUrl: url } = settings;
+	if (url !== "" && url === settings.processorFallbackUrl)
+		command.error(
+			`error: ${settingTable.processorDefaultUrl.name} and ${settingTable.processorFallbackUrl.name} are both ${url}. Expected two processors.`,
+		);
 	return settings;
 }
 
@@ -34,10 +39,11 @@ const ranges = [
 	["doubtPauseMinMs", "doubtPauseMaxMs"],
 ] as const;
 
-/** The environment that gives a child process these settings. */
+/** The environment that gives a child process these settings; an empty one, too, as a flag may have emptied what was set. */
 export function toEnvironment(settings: Settings): Record<string, string> {
-	const given = Object.entries(settingTable).filter(([key]) => settings[key as keyof Settings] !== "");
-	return Object.fromEntries(given.map(([key, { name }]) => [name, String(settings[key as keyof Settings])]));
+	return Object.fromEntries(
+		Object.entries(settingTable).map(([key, { name }]) => [name, String(settings[key as keyof Settings])]),
+	);
 }
 
 const flag = (name: string) => `--${name.toLowerCase().replaceAll("_", "-")}`;

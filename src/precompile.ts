@@ -5,7 +5,7 @@
 import { glob } from "node:fs/promises";
 import { keepCompiledCode, useCompiledCode } from "./runtime.ts";
 
-const services = "{amqp,api,cache,consumer,events,payment,rpc}/**/*.ts";
+const services = "{amqp,api,cache,consumer,events,payment,processor,rpc}/**/*.ts";
 
 useCompiledCode();
 for await (const path of glob(services, { cwd: import.meta.dirname })) await import(`./${path}`);

@@ -188,7 +188,7 @@ export const settingTable = {
 	),
 	purgeWaitMs: setting(
 		"PURGE_WAIT_MS",
-		integer(0, 60_000),
+		integer(1, 60_000),
 		2_000,
 		"ms",
 		"how long a purge waits for charges in flight",
@@ -199,7 +199,7 @@ export const settingTable = {
 		url(),
 		"",
 		"URL",
-		"the cheaper processor; empty: a simulator is started",
+		"the processor whose fee is the lower one by default; empty: a simulator is started",
 	),
 	processorFallbackUrl: setting(
 		"PROCESSOR_FALLBACK_URL",
@@ -213,7 +213,7 @@ export const settingTable = {
 		fee(),
 		0.05,
 		"share",
-		"what the cheaper one takes of an amount",
+		"what the default one takes of an amount; the cheaper one is told by these two",
 	),
 	processorFallbackFee: setting(
 		"PROCESSOR_FALLBACK_FEE",

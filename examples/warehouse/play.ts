@@ -61,8 +61,8 @@ export async function play({ style, options, inventoryWords, once, more }: Play)
 		if (!over.signal.aborted) say(String(error));
 	}
 	supervisor.stop();
-	const refused = await supervisor.stopped;
-	process.exit(refused === undefined ? 0 : exitRefused);
+	const reason = await supervisor.stopped;
+	process.exit(reason === "told" ? 0 : exitRefused);
 }
 
 async function show(

@@ -20,6 +20,13 @@ export async function readJsonText(request: Request, maxBytes: number): Promise<
 			detail: "Send the body as content-type application/json.",
 			headers: { accept: "application/json" },
 		};
+	const coding = request.headers.get("content-encoding");
+	if (coding !== null && coding.trim().toLowerCase() !== "identity")
+		return {
+			kind: "unsupported-media-type",
+			detail: "Send the body without a content-encoding.",
+			headers: { "accept-encoding": "identity" },
+		};
 	const declared = request.headers.get("content-length");
 	if (declared !== null && !(Number(declared) <= maxBytes)) return tooLarge(maxBytes);
 	let bytes: ArrayBuffer | Uint8Array | undefined;

@@ -104,6 +104,7 @@ function plainLength(head: string): number | undefined {
 			case "connection":
 				if (value.toLowerCase() !== "keep-alive") return undefined;
 				break;
+			case "content-encoding":
 			case "expect":
 			case "proxy-connection":
 			case "transfer-encoding":

@@ -113,11 +113,14 @@ function createServer(fetch: Fetch, limits: ServerLimits, requestsMax: number): 
 	const answer = getRequestListener(fetch, { hostname: "localhost", errorHandler: problemOfListener });
 	const server = createHttpServer(serverOptions, (incoming, outgoing) => {
 		track(incoming.socket, outgoing, requestsMax);
-		if (incoming.headers.host === undefined && incoming.httpVersionMinor > 0) return refuse(outgoing, noHost);
+		const hosts = incoming.headersDistinct["host"]?.length ?? 0;
+		if (hosts > 1 || (hosts === 0 && incoming.httpVersionMinor > 0)) return refuse(outgoing, notOneHost);
 		return answer(incoming, outgoing);
 	});
 	server.maxConnections = limits.connectionsMax;
 	server.on("clientError", refuseConnection);
+	// Without a listener its connection would be closed without an answer.
+	server.on("connect", (_, socket) => socket.end(rawProblem(noTunnel), () => socket.destroy()));
 	server.on("checkExpectation", (_, outgoing) => refuse(outgoing, unknownExpectation));
 	return server;
 }
@@ -126,7 +129,12 @@ const malformed: Problem = {
 	kind: "malformed-request",
 	detail: "The request could not be read. It was not looked at.",
 };
-const noHost: Problem = { kind: "malformed-request", detail: "HTTP/1.1 requires a Host header." };
+const notOneHost: Problem = { kind: "malformed-request", detail: "HTTP/1.1 requires one Host header, and no second." };
+const noTunnel: Problem = {
+	kind: "method-not-allowed",
+	detail: "This is no proxy: CONNECT leads nowhere.",
+	headers: { allow: "GET, POST" },
+};
 const unknownExpectation: Problem = { kind: "expectation-failed", detail: "Only 100-continue is understood." };
 
 /** What the listener itself refuses: a target or a host of which no URL can be made. */

@@ -9,7 +9,7 @@ export interface Window {
 }
 
 const momentRule =
-	"must be one ISO-8601 moment from 1970 on, such as 2026-01-31T12:00:00.000Z; a plus sign is written %2B in a query";
+	"must be one ISO-8601 moment, with a time of day, from 1970 on, such as 2026-01-31T12:00:00.000Z; a plus sign is written %2B in a query";
 
 /** An empty parameter is as good as none. Digits beyond the microsecond narrow the window, as they should. */
 export function parseWindow(from: readonly string[], to: readonly string[]): Window | Problem {

@@ -45,6 +45,8 @@ export interface CommitLatency {
 
 export interface Beside {
 	readonly audits: readonly Audit[];
+	/** Audits that got no answer; why is among the troubles. */
+	readonly auditsFailed: number;
 	readonly samples: readonly Sample[];
 	readonly summaries: Latency;
 	/** From a processor's answer to the ledger's commit, as the relay told it now and then; empty where it does not. */
@@ -68,6 +70,7 @@ export async function runBeside(
 	const startedWallMs = Date.now();
 	const elapsedMs = (): number => performance.now() - startedMs;
 	const audits: Audit[] = [];
+	let auditsBegun = 0;
 	const samples: Sample[] = [];
 	const summaries = createLatencies();
 	const commits: CommitLatency[] = [];
@@ -101,7 +104,10 @@ export async function runBeside(
 		for (let n = 1; await wait(n * everyMs - elapsedMs(), signal); n++) {
 			const window = auditWindow(Date.now(), lagMs, spanMs);
 			const atMs = elapsedMs();
-			attempt(async () => void audits.push(await audit(target, window, atMs, graceMs, sleep)));
+			attempt(async () => {
+				auditsBegun++;
+				audits.push(await audit(target, window, atMs, graceMs, sleep));
+			});
 		}
 	}
 
@@ -169,7 +175,7 @@ export async function runBeside(
 	if (plan.summariesPerSecond > 0) loops.push(summarizing(1000 / plan.summariesPerSecond));
 	await Promise.all(loops);
 	await Promise.all(begun);
-	return { audits, samples, summaries: summaries.read(), commits, troubles };
+	return { audits, auditsFailed: auditsBegun - audits.length, samples, summaries: summaries.read(), commits, troubles };
 }
 
 /** Of all consumers. */

@@ -182,6 +182,9 @@ export async function run(target: Target, plan: RunPlan, out: Terminal, signal: 
 			...beside.audits.flatMap((one) =>
 				one.violations.map((what) => `books at ${Math.round(one.atMs / 1000)} s: ${what}`),
 			),
+			...(beside.auditsFailed > 0
+				? [`${beside.auditsFailed} audits got no answer, so nothing is known of the books`]
+				: []),
 			...faultsOf(byId),
 			...byId.examples,
 			...missing,

@@ -51,7 +51,10 @@ export type Delivery = { readonly backlog: number } & (
 );
 
 export interface Dispatcher {
-	/** A session's stream, until `signal` aborts. ABORTED when another one takes its place. */
+	/**
+	 * A session's stream, until `signal` aborts; it has to be read from the start. ABORTED when another one takes its place.
+	 * Throws RESOURCE_EXHAUSTED at once where too many are connected.
+	 */
 	connect(request: SessionRequest, signal: AbortSignal): AsyncGenerator<Delivery, void>;
 	readonly connected: number;
 	isConnected(session: string): boolean;
@@ -242,8 +245,11 @@ export function createDispatcher(
 		return stream;
 	}
 
-	async function* connect(request: SessionRequest, signal: AbortSignal): AsyncGenerator<Delivery, void> {
-		const stream = admit(request);
+	async function* deliveries(
+		stream: Stream,
+		request: SessionRequest,
+		signal: AbortSignal,
+	): AsyncGenerator<Delivery, void> {
 		const leave = () => end(stream);
 		signal.addEventListener("abort", leave, { once: true });
 		if (signal.aborted) leave();
@@ -265,7 +271,7 @@ export function createDispatcher(
 	}
 
 	return {
-		connect,
+		connect: (request, signal) => deliveries(admit(request), request, signal),
 		get connected() {
 			return streams.size;
 		},

@@ -86,9 +86,10 @@ export function createQueueService(options: QueueOptions): ServiceImpl<typeof Qu
 				retriesMax: retryCredit || credit,
 				held: held.map(leaseKey),
 			};
+			const deliveries = dispatcher.connect(request, signal);
 			absentees.seen(sessionId);
 			try {
-				for await (const given of dispatcher.connect(request, signal)) yield delivery(given);
+				for await (const given of deliveries) yield delivery(given);
 			} finally {
 				if (!dispatcher.isConnected(sessionId)) absentees.left(sessionId);
 			}

@@ -1,4 +1,5 @@
 // The broker's side of the events: a topic exchange that takes them, and a durable queue of its own for each subscriber.
+import type { ConfirmChannel } from "amqplib";
 import type { AmqpConnection } from "../amqp/connection.ts";
 import { PublishError } from "../amqp/message.ts";
 import { type EventType, eventTypes } from "../payment/event.ts";
@@ -91,6 +92,10 @@ export function eventQueue({
 	return async (receive) => {
 		let consumer = "";
 		let ended = false;
+		const stop = (channel: ConfirmChannel): Promise<unknown> =>
+			channel.cancel(consumer).catch(() => {
+				// Its channel has gone, and with it the consumer.
+			});
 		const channel = connection.channel({
 			prefetch,
 			async setup(session) {
@@ -128,13 +133,15 @@ export function eventQueue({
 						}),
 					onGone,
 				);
+				// It was ended while it was set up.
+				if (ended) await stop(session.channel);
 			},
 		});
 		await channel.ready();
 		// The channel stays as long as the connection: what was delivered is still to be acknowledged.
 		return async () => {
 			ended = true;
-			await channel.session?.channel.cancel(consumer);
+			if (channel.session) await stop(channel.session.channel);
 		};
 	};
 }

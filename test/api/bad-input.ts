@@ -123,6 +123,7 @@ function types(): BadInput[] {
 		refused("a content type that only begins right", "Content-Type: application/jsonp"),
 		refused("no content type", "X-None: 1"),
 		refused("an empty content type", "Content-Type:"),
+		refused("a coded body", "Content-Type: application/json\r\nContent-Encoding: gzip"),
 		{
 			name: "content type with parameters, in capitals",
 			send: (id) => post(payment(id, "1"), "Content-Type: Application/JSON ; charset=UTF-8"),
@@ -325,6 +326,8 @@ function requests(): BadInput[] {
 		),
 		malformed("no host", "GET /healthz HTTP/1.1\r\n\r\n"),
 		malformed("a host that is none", "GET /healthz HTTP/1.1\r\nHost: a b/c\r\n\r\n"),
+		malformed("two hosts", "GET /healthz HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n"),
+		notAllowed("a tunnel", "CONNECT relay:1"),
 		malformed("another protocol", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"),
 		{
 			name: "oversized header",

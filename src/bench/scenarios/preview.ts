@@ -53,7 +53,9 @@ function figuresOf(runs: readonly RunResult[]): Figure[] {
 		{ name: "score", value: Math.min(...runs.map(({ score }) => Number(score.score))), unit: "" },
 		most("failed", "requests", ({ counts }) => failures(counts)),
 		most("unpaid when the load ended", "payments", ({ unpaidAtEnd }) => unpaidAtEnd),
-		most("differences by audits", "payments", ({ audits }) => audits.reduce((sum, one) => sum + one.plainCount, 0)),
+		most("differences by audits", "payments", ({ audits }) =>
+			audits.length > 0 ? audits.reduce((sum, one) => sum + one.plainCount, 0) : undefined,
+		),
 		...(told ? [most("answer to commit, p50 at most", "ms", (run) => worstCommits(run).p50)] : []),
 		...(told ? [most("answer to commit, p99 at most", "ms", (run) => worstCommits(run).p99)] : []),
 		...(used ? [most("CPU of the relay", "us a payment", ({ cpuUsPerPayment = 0 }) => cpuUsPerPayment)] : []),

@@ -203,9 +203,11 @@ export function createEngine(
 		},
 
 		parked(after: number, max: number): { payments: Payment[]; next: number } {
-			const found = rows.parked(after, max);
-			const payments = found.map((row) => view(row.payment) as Payment);
-			return { payments, next: found.length < max ? 0 : found[found.length - 1]!.seq };
+			// One more tells whether a page follows.
+			const found = rows.parked(after, max + 1);
+			const page = found.slice(0, max);
+			const payments = page.map((row) => view(row.payment) as Payment);
+			return { payments, next: found.length > max ? page[max - 1]!.seq : 0 };
 		},
 
 		resolve(id: string, resolution: Resolution, charge: life.Charge | undefined): ResolveOutcome {

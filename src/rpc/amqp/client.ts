@@ -133,7 +133,7 @@ export function connectAmqpRpc(options: AmqpRpcClientOptions): AmqpRpcClient {
 		};
 		const abort = () => end(request.signal?.reason, true);
 		const cancelLimit = clock.after(bounds.unaryMaxMs, () =>
-			answer.reject(new ConnectError(`no answer within ${bounds.unaryMaxMs} ms`, Code.DeadlineExceeded)),
+			end(new ConnectError(`no answer within ${bounds.unaryMaxMs} ms`, Code.DeadlineExceeded), true),
 		);
 		calls.set(id, {
 			receive(frame) {

@@ -33,12 +33,12 @@ export function createPipeline<Item>({ rules, batchOf, process, after }: Pipelin
 	const gathering = new Map<string, Gathering<Item>>();
 	let underWay = 0;
 	let draining = false;
-	let idle = () => {};
+	const onIdle: (() => void)[] = [];
 
 	function begin(items: readonly Item[]): void {
 		for (const item of items)
 			void process(item).finally(() => {
-				if (--underWay === 0) idle();
+				if (--underWay === 0) for (const resolve of onIdle.splice(0)) resolve();
 			});
 	}
 
@@ -69,7 +69,7 @@ export function createPipeline<Item>({ rules, batchOf, process, after }: Pipelin
 			for (const name of [...gathering.keys()]) release(name);
 			while (underWay > 0)
 				await new Promise<void>((resolve) => {
-					idle = resolve;
+					onIdle.push(resolve);
 				});
 		},
 	};

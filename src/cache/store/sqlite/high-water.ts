@@ -2,7 +2,7 @@
 //
 // SQLite drops everything behind a damaged page of its WAL without a word; a database whose commits end before this
 // mark has lost some that were promised. The mark may lag behind, but is never ahead: it is written after the sync.
-import { closeSync, fdatasync, fdatasyncSync, openSync, readSync, writeSync } from "node:fs";
+import { closeSync, fdatasync, fdatasyncSync, openSync, readSync, renameSync, writeSync } from "node:fs";
 import { promisify } from "node:util";
 import { Refusal } from "../../../refusal.ts";
 
@@ -21,16 +21,10 @@ export interface HighWater {
 /** Opens the mark, or makes it. Throws a Refusal where it cannot be read. */
 export function openHighWater(path: string): HighWater {
 	const fd = openMark(path);
-	const write = (commit: number): void => {
-		const digits = String(commit).padStart(15, "0");
-		// As bytes: given text, Deno does not heed the position.
-		const bytes = Buffer.from(`${digits} ${digits}\n`, "latin1");
-		writeSync(fd, bytes, 0, bytes.length, 0);
-	};
 	try {
 		return {
 			found: readMark(fd, path),
-			write,
+			write: (commit) => writeMark(fd, commit),
 			sync: () => promisify(fdatasync)(fd),
 			close() {
 				fdatasyncSync(fd);
@@ -46,7 +40,6 @@ export function openHighWater(path: string): HighWater {
 function readMark(fd: number, path: string): number {
 	const bytes = new Uint8Array(length + 1);
 	const read = readSync(fd, bytes, 0, bytes.length, 0);
-	if (read === 0) return 0;
 	// Both halves are the same number: a flipped bit shows.
 	const text = new TextDecoder("latin1").decode(bytes.subarray(0, read));
 	const [, first, second] = /^(\d{15}) (\d{15})\n$/.exec(text) ?? [];
@@ -58,11 +51,33 @@ function readMark(fd: number, path: string): number {
 	return Number(first);
 }
 
+function writeMark(fd: number, commit: number): void {
+	const digits = String(commit).padStart(15, "0");
+	// As bytes: given text, Deno does not heed the position.
+	const bytes = Buffer.from(`${digits} ${digits}\n`, "latin1");
+	writeSync(fd, bytes, 0, bytes.length, 0);
+}
+
 function openMark(path: string): number {
 	try {
 		return openSync(path, "r+");
 	} catch (error) {
 		if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
-		return openSync(path, "w+");
+		return makeMark(path);
+	}
+}
+
+/** It is there whole or not at all: an empty one has lost its number. */
+function makeMark(path: string): number {
+	const made = `${path}.new`;
+	const fd = openSync(made, "w+");
+	try {
+		writeMark(fd, 0);
+		fdatasyncSync(fd);
+		renameSync(made, path);
+		return fd;
+	} catch (error) {
+		closeSync(fd);
+		throw error;
 	}
 }

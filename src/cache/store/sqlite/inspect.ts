@@ -20,6 +20,8 @@ const valuesCheckedMaxBytes = 6 * 1024 * 1024;
 
 /** Throws a Refusal where the database is damaged, newer, or ends before the commit `promised`. */
 export function inspect(file: string, promised: number): void {
+	if (statSync(file, { throwIfNoEntry: false })?.isFile() === false)
+		throw new Refusal(`${file} is no file: move it away, or start on another folder`);
 	const wal = sizeOf(`${file}-wal`);
 	if (sizeOf(file) === 0) {
 		if (promised > 0 || wal > 0) throw new Refusal(`${file} is missing or empty, but it was in use: restore it`);

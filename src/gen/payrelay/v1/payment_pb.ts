@@ -145,7 +145,7 @@ export const ProcessorSchema: GenEnum<Processor> = /*@__PURE__*/
   enumDesc(file_payrelay_v1_payment, 0);
 
 /**
- * Where a payment is in its life: accepted → pinned → settled, with in doubt and parked on the way for those whose
+ * Where a payment is in its life: accepted → in flight → settled, with in doubt and parked on the way for those whose
  * charge got no clear answer.
  *
  * @generated from enum payrelay.v1.PaymentState
@@ -202,7 +202,7 @@ export const PaymentState = {
 } as const;
 
 /**
- * Where a payment is in its life: accepted → pinned → settled, with in doubt and parked on the way for those whose
+ * Where a payment is in its life: accepted → in flight → settled, with in doubt and parked on the way for those whose
  * charge got no clear answer.
  *
  * @generated from enum payrelay.v1.PaymentState

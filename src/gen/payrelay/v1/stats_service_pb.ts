@@ -390,7 +390,7 @@ export type Attempt = Message<"payrelay.v1.Attempt"> & {
   requestedAt?: Timestamp | undefined;
 
   /**
-   * What is known of it; NONE while it is open.
+   * What is known of it.
    *
    * @generated from field: payrelay.v1.AttemptState state = 4;
    */

@@ -78,6 +78,7 @@ describe("a damaged store", () => {
 		["with an empty database", { "payments.db": new Uint8Array() }, /is missing or empty, but it was in use/],
 		["with a database that is none", { "payments.db": randomBytes(8192) }, /payments\.db is damaged/],
 		["with a mark that is none", { "high-water": new TextEncoder().encode("12 12\n") }, /high-water is damaged/],
+		["with an empty mark", { "high-water": new Uint8Array() }, /high-water is damaged/],
 	])("%s is refused with a message that says so, and left as it was found", async (_, changed, message) => {
 		const folder = temporaryFolder();
 		const bytes = new Map(files.bytes);
@@ -98,6 +99,13 @@ describe("a damaged store", () => {
 		const folder = temporaryFolder();
 		write(folder, new Map([["payments.db", randomBytes(8192)]]));
 		await expect(openSqliteRows(folder, nosync)).rejects.toThrow(/^\S+ is damaged: file is not a database$/);
+	});
+
+	test("is refused where something else has its name", async () => {
+		const folder = temporaryFolder();
+		mkdirSync(join(folder, "payments.db"));
+		await expect(openSqliteRows(folder, nosync)).rejects.toThrow(Refusal);
+		await expect(openSqliteRows(folder, nosync)).rejects.toThrow(/payments\.db is no file/);
 	});
 
 	test("starts without its mark, as an operator may decide who removed it", async () => {
