@@ -82,6 +82,12 @@ describe.concurrent("driving a relay", () => {
 		expect(status).toBe(exitBroken);
 	});
 
+	test("a relay that answers no audit is caught, too", async () => {
+		const { status, text } = await drive("hides its books", "steady", ...short, "--audit-every", "0.2");
+		expect(text).toMatch(/\d audits got no answer/);
+		expect(status).toBe(exitBroken);
+	});
+
 	test("a summary's latency is measured at so many settled payments", async () => {
 		const { status, result } = await drive("none", "summary", "--counts", "50", "--queries", "20");
 		expect(status).toBe(0);

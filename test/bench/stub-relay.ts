@@ -7,8 +7,15 @@ import { parseInstant } from "../../src/payment/instant.ts";
 import type { Processor } from "../../src/payment/payment.ts";
 import { serveProcessor } from "../../src/processor/serve.ts";
 
-/** What it does wrong: charges its tenth payment twice, drops it, charges or reports a cent too much, or none. */
-export type Lie = "none" | "doubles" | "loses" | "overcharges" | "misreports" | "charges what it refused";
+/** What it does wrong: charges its tenth payment twice, drops it, charges or reports a cent too much, or none; or answers no summary while payments come. */
+export type Lie =
+	| "none"
+	| "doubles"
+	| "loses"
+	| "overcharges"
+	| "misreports"
+	| "charges what it refused"
+	| "hides its books";
 
 interface StubRelay {
 	readonly url: string;
@@ -22,6 +29,8 @@ export interface Stub {
 }
 
 const lieAt = 10;
+/** Without a payment for so long, the load has ended. */
+const loadPauseMs = 300;
 
 /** A relay that lies so, with two processors of its own. */
 export async function startStub(lie: Lie): Promise<Stub> {
@@ -47,6 +56,7 @@ async function startStubRelay(urls: Readonly<Record<Processor, string>>, lie: Li
 	};
 	let books: { processor: Processor; cents: bigint; atUs: number }[] = [];
 	let seen = 0;
+	let takenAtMs = 0;
 
 	async function charge(processor: Processor, id: string, cents: bigint): Promise<void> {
 		const requestedAt = new Date().toISOString();
@@ -63,6 +73,7 @@ async function startStubRelay(urls: Readonly<Record<Processor, string>>, lie: Li
 	async function take(text: string): Promise<number> {
 		const { id, amount } = /"correlationId":"(?<id>[^"]+)","amount":(?<amount>[\d.]+)/.exec(text)!.groups!;
 		const cents = parseCents(amount!)!;
+		takenAtMs = Date.now();
 		const chosen = ++seen === lieAt ? lie : "none";
 		if (chosen === "loses") return 202;
 		await charge("default", id!, chosen === "overcharges" ? cents + 1n : cents);
@@ -90,6 +101,8 @@ async function startStubRelay(urls: Readonly<Record<Processor, string>>, lie: Li
 		} else if (pathname === "/purge-payments") {
 			books = [];
 			response.writeHead(204).end();
+		} else if (pathname === "/payments-summary" && lie === "hides its books" && Date.now() - takenAtMs < loadPauseMs) {
+			response.writeHead(500).end();
 		} else if (pathname === "/payments-summary") {
 			response.writeHead(200, { "content-type": "application/json" }).end(summary(searchParams));
 		} else response.writeHead(404).end();

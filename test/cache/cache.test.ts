@@ -343,6 +343,20 @@ describe("watching", () => {
 	});
 });
 
+describe("sessions", () => {
+	test("of which there are too many are refused, and leave nothing to be looked after", async () => {
+		const { queue, clock } = createCacheLab();
+		const open = (n: number) => follow(queue.dequeueBatch({ sessionId: `s${n}`, credit: 1 }));
+		for (let n = 0; n < 1_000; n++) open(n);
+		await clock.settle();
+		const before = clock.pending();
+		const refused = open(1_000);
+		await clock.settle();
+		expect(refused.end).toMatchObject({ code: Code.ResourceExhausted });
+		expect(clock.pending()).toBe(before);
+	});
+});
+
 describe("the end", () => {
 	async function open({ queue, stats, processors, clock }: CacheLab) {
 		const batches = requests<{ batch: number; payments: { id: string; amountCents: bigint }[] }>();

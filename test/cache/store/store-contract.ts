@@ -446,6 +446,7 @@ export function testStore(name: string, createUnder: () => StoreUnderTest): void
 				[4, 5].map(idOf),
 			]);
 			expect(rest.next).toBe(0);
+			expect((await scene.now(scene.store.parked(first.next, 2))).next).toBe(0);
 			const resolve = async (n: number, decision: "retry" | "settle" | "give_up", charge?: Charge) => {
 				const resolution = { decision, who: "ops", why: "asked", atUs: startUs };
 				return (await scene.now(scene.store.resolve(idOf(n), resolution, charge))).outcome;

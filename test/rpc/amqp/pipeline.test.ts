@@ -67,6 +67,7 @@ describe("a pipeline", () => {
 		const draining = pipeline.drain().then(() => {
 			drained = true;
 		});
+		const another = pipeline.drain();
 		pipeline.push({ method: "gathered", id: 2 });
 		expect(turns.flat()).toEqual([1, 2]);
 		expect(pipeline.underWay).toBe(2);
@@ -74,7 +75,7 @@ describe("a pipeline", () => {
 		await clock.settle();
 		expect(drained).toBe(false);
 		ends.get(2)!();
-		await draining;
+		await Promise.all([draining, another]);
 		expect(pipeline.underWay).toBe(0);
 		expect(clock.pending()).toBe(0);
 	});
