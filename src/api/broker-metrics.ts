@@ -8,6 +8,7 @@ export function createBrokerCounter(registry: Registry, service: "api" | "cache"
 	let counter: Counter<"what"> | undefined;
 	return (seen) => {
 		const counts = Object.entries(seen);
+		counter?.reset();
 		if (counts.length === 0) return;
 		counter ??= new Counter({
 			name: `payrelay_${service}_broker_total`,
@@ -15,16 +16,16 @@ export function createBrokerCounter(registry: Registry, service: "api" | "cache"
 			labelNames: ["what"],
 			registers: [registry],
 		});
-		counter.reset();
 		for (const [what, count] of counts) counter.inc({ what }, Number(count));
 	};
 }
 
-/** The returned function shows how many messages wait in each queue. */
+/** The returned function shows how many messages wait in each queue; nothing while the broker does not tell. */
 export function createQueueDepths(registry: Registry): (queues: Counts) => void {
 	let gauge: Gauge<"queue"> | undefined;
 	return (queues) => {
 		const depths = Object.entries(queues);
+		gauge?.reset();
 		if (depths.length === 0) return;
 		gauge ??= new Gauge({
 			name: "payrelay_broker_queue_messages",
@@ -32,7 +33,6 @@ export function createQueueDepths(registry: Registry): (queues: Counts) => void 
 			labelNames: ["queue"],
 			registers: [registry],
 		});
-		gauge.reset();
 		for (const [queue, depth] of depths) gauge.set({ queue }, Number(depth));
 	};
 }

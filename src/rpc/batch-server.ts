@@ -90,7 +90,8 @@ export function serveBatches<Item, Outcome, I extends DescMessage, O extends Des
 			source?.leave();
 		}
 
-		closing?.addEventListener("abort", endIfDone, { once: true });
+		if (closing?.aborted) endIfDone();
+		else if (!over) closing?.addEventListener("abort", endIfDone, { once: true });
 		return answers;
 	};
 }

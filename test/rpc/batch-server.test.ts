@@ -134,6 +134,14 @@ test("a closing server answers what it has read, and then says why it ends", asy
 	expect(held.batches).toHaveLength(1);
 });
 
+test("a server that is closing already says so at once", async () => {
+	const held = createHeld();
+	const stream = open(held.handle, AbortSignal.abort(new ConnectError("closing", Code.Unavailable)));
+	stream.send(1);
+	expect((await failure(stream.answers.next())).rawMessage).toBe("closing");
+	expect(held.batches).toHaveLength(0);
+});
+
 test("a handler learns that its caller is gone", async () => {
 	let seen: AbortSignal | undefined;
 	const stream = open((_, { signal }) => {

@@ -43,6 +43,7 @@ export function createStreamClient({ dial, limits, keptAlive, clock }: StreamCli
 		let heard = 0;
 		let heardAtMs = nowMs();
 		let idleSinceMs = heardAtMs;
+		let asked = false;
 
 		function look(): void {
 			if (connection.streams > 0) idleSinceMs = nowMs();
@@ -57,10 +58,12 @@ export function createStreamClient({ dial, limits, keptAlive, clock }: StreamCli
 		}
 
 		function ask(): void {
+			asked = true;
 			heard = connection.heard;
 			connection.ping();
 			cancel();
 			cancel = clock.after(pingTimeoutMs, () => {
+				asked = false;
 				if (connection.heard === heard) connection.destroy(new Error("the connection gives no sign of life"));
 				else look();
 			});
@@ -68,7 +71,7 @@ export function createStreamClient({ dial, limits, keptAlive, clock }: StreamCli
 
 		/** Nobody has asked a connection without streams whether it still is one. */
 		function check(): void {
-			if (connection.streams === 0 && nowMs() - heardAtMs >= pingIntervalMs) ask();
+			if (!asked && connection.streams === 0 && nowMs() - heardAtMs >= pingIntervalMs) ask();
 		}
 
 		socket.on("data", (chunk) => {

@@ -319,8 +319,11 @@ export function openConnection(options: ConnectionOptions): Connection {
 			lastId += 2;
 			const part = add(lastId);
 			part.hear(events);
-			if (!sendHead(lastId, fields))
-				part.close(h2.NGHTTP2_INTERNAL_ERROR, new Error("the head of a request is longer than a frame"));
+			if (!sendHead(lastId, fields)) {
+				const error = new Error("the head of a request is longer than a frame");
+				// Its caller has to have the stream before it hears of its end.
+				queueMicrotask(() => part.close(h2.NGHTTP2_INTERNAL_ERROR, error));
+			}
 			return part.stream;
 		},
 		get open() {

@@ -6,7 +6,7 @@ import { decodeSettings, encodeSettings, preface, type } from "./frame.ts";
 export const mark: readonly [id: number, value: number] = [0xf9a1, 1];
 
 const headBytes = encodeSettings([]).length;
-/** Of the first frame; ours has five settings. */
+/** Of the first frame; ours has four settings. */
 const settingsMaxBytes = 6 * 16;
 
 /** Whether a connection that begins so is marked; `undefined` while too little of it has come to tell. */
