@@ -1,5 +1,11 @@
 // The server around the API: its limits, what it says when a request breaks them, and how it stops.
-import { createServer as createHttpServer, type Server, type ServerOptions, type ServerResponse } from "node:http";
+import {
+	createServer as createHttpServer,
+	type IncomingMessage,
+	type Server,
+	type ServerOptions,
+	type ServerResponse,
+} from "node:http";
 import type { AddressInfo, Socket } from "node:net";
 import { getRequestListener, RequestError } from "@hono/node-server";
 import { removeStaleSocket } from "../rpc/stale-socket.ts";
@@ -118,9 +124,11 @@ function createServer(fetch: Fetch, limits: ServerLimits, requestsMax: number): 
 		return answer(incoming, outgoing);
 	});
 	server.maxConnections = limits.connectionsMax;
-	server.on("clientError", refuseConnection);
+	server.on("clientError", ({ code = "" }: NodeJS.ErrnoException, socket: TrackedSocket) =>
+		refuseConnection(socket, code === "ECONNRESET" ? undefined : (problemsByCode[code] ?? malformed)),
+	);
 	// Without a listener its connection would be closed without an answer.
-	server.on("connect", (_, socket) => socket.end(rawProblem(noTunnel), () => socket.destroy()));
+	server.on("connect", (_: IncomingMessage, socket: TrackedSocket) => refuseConnection(socket, noTunnel));
 	server.on("checkExpectation", (_, outgoing) => refuse(outgoing, unknownExpectation));
 	return server;
 }
@@ -160,18 +168,19 @@ const problemsByCode: Readonly<Record<string, Problem>> = {
 };
 
 /**
- * What cannot be read ends its connection. Requests before it that were read whole keep their own answers, which are
- * waited for: anything else written here would be taken for one of them.
+ * What cannot be read, or be served on a connection of requests, ends it. Requests before it that were read whole keep
+ * their own answers, which are waited for: anything else written here would be taken for one of them. No `problem`: there
+ * is nobody to tell it.
  */
-function refuseConnection(error: NodeJS.ErrnoException, socket: TrackedSocket): void {
+function refuseConnection(socket: TrackedSocket, problem: Problem | undefined): void {
 	const last = socket[pendingKey];
 	const pending = last && !last.writableFinished ? last : undefined;
 	const due = pending?.req.complete ? pending : pending?.[earlierKey];
 	if (due) {
 		due.shouldKeepAlive = false;
 		due.once("finish", () => socket.destroySoon());
-	} else if (error.code === "ECONNRESET" || !socket.writable || pending?.headersSent) socket.destroy();
-	else socket.end(rawProblem(problemsByCode[error.code ?? ""] ?? malformed), () => socket.destroy());
+	} else if (!problem || !socket.writable || pending?.headersSent) socket.destroy();
+	else socket.end(rawProblem(problem), () => socket.destroy());
 }
 
 /** How often connections that became idle are closed while the server stops, ms. */

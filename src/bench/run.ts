@@ -183,7 +183,7 @@ export async function run(target: Target, plan: RunPlan, out: Terminal, signal: 
 				one.violations.map((what) => `books at ${Math.round(one.atMs / 1000)} s: ${what}`),
 			),
 			...(beside.auditsFailed > 0
-				? [`${beside.auditsFailed} audits got no answer, so nothing is known of the books`]
+				? [`${beside.auditsFailed} audits got no answer: of the books at these moments nothing is known`]
 				: []),
 			...faultsOf(byId),
 			...byId.examples,

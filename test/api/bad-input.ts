@@ -365,6 +365,11 @@ function requests(): BadInput[] {
 			statuses: [202],
 		},
 		{
+			name: "a good request with a tunnel behind it",
+			send: (id) => post(payment(id, "1")) + request("CONNECT relay:1"),
+			statuses: [202],
+		},
+		{
 			name: "HTTP/1.0",
 			send: (id) => {
 				const body = payment(id, "1");

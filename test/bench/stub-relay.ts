@@ -7,7 +7,10 @@ import { parseInstant } from "../../src/payment/instant.ts";
 import type { Processor } from "../../src/payment/payment.ts";
 import { serveProcessor } from "../../src/processor/serve.ts";
 
-/** What it does wrong: charges its tenth payment twice, drops it, charges or reports a cent too much, or none; or answers no summary while payments come. */
+/**
+ * What it does wrong: charges its tenth payment twice, drops it, charges or reports a cent too much, or none; or answers
+ * no summary while payments come.
+ */
 export type Lie =
 	| "none"
 	| "doubles"
