@@ -4,6 +4,7 @@ import type { Clock } from "../clock.ts";
 import type { AmqpCounters } from "./counters.ts";
 import type { Delivery } from "./message.ts";
 import { createPublisher, type Publisher, type PublisherBounds, publisherBounds } from "./publisher.ts";
+import { frameMaxOf, ignoreAfterClose } from "./untyped.ts";
 import { within } from "./within.ts";
 
 export interface ChannelOptions {
@@ -83,6 +84,7 @@ export function keepChannel(options: ChannelOptions, { counters, clock, reopen }
 
 	async function openSession(model: ChannelModel): Promise<void> {
 		const channel = await model.createConfirmChannel();
+		ignoreAfterClose(model, channel);
 		let cause: Error | undefined;
 		const opened = createSession(channel, counters, (error) => {
 			cause ??= error;
@@ -145,11 +147,6 @@ export function keepChannel(options: ChannelOptions, { counters, clock, reopen }
 			});
 		},
 	};
-}
-
-/** What was agreed with the broker; the library's types do not tell of it. */
-function frameMaxOf(model: ChannelModel): number {
-	return (model.connection as unknown as { readonly frameMax: number }).frameMax;
 }
 
 function createSession(

@@ -1,5 +1,4 @@
 // A connection to the broker that comes back: to the next host, with growing pauses, with all its channels.
-import type { Duplex } from "node:stream";
 import { type ChannelModel, connect as connectTo } from "amqplib";
 import { equalBackoffMs } from "../backoff.ts";
 import type { Clock } from "../clock.ts";
@@ -7,6 +6,7 @@ import { type AmqpChannel, type ChannelOptions, type KeptChannel, keepChannel } 
 import { type AmqpCounters, createAmqpCounters } from "./counters.ts";
 import { refusedBy } from "./refused.ts";
 import type { AmqpSettings } from "./settings.ts";
+import { destroy } from "./untyped.ts";
 import { within } from "./within.ts";
 
 export interface AmqpConnection {
@@ -49,6 +49,8 @@ export function connectAmqp(
 	const counters = createAmqpCounters();
 	const channels = new Set<KeptChannel>();
 	let model: ChannelModel | undefined;
+	let connects = 0;
+	/** Since the last channel was opened. */
 	let attempts = 0;
 	let connectedBefore = false;
 	let blocked = false;
@@ -63,7 +65,8 @@ export function connectAmqp(
 	}
 
 	async function open(): Promise<void> {
-		const host = settings.hosts[attempts++ % settings.hosts.length]!;
+		const host = settings.hosts[connects++ % settings.hosts.length]!;
+		attempts++;
 		const { protocol, hostname, port, username, password, vhost } = host;
 		const { heartbeatS: heartbeat, frameMaxBytes: frameMax } = settings;
 		let opened: ChannelModel;
@@ -193,9 +196,4 @@ export function connectAmqp(
 			if (model) destroy(model);
 		},
 	};
-}
-
-/** With an error, of which the library hears, and ends its timers. Its types do not tell of the socket. */
-function destroy(model: ChannelModel): void {
-	(model.connection as unknown as { readonly stream: Duplex }).stream.destroy(new Error("closed"));
 }

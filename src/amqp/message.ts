@@ -16,9 +16,10 @@ export interface Publication {
 /**
  * `unroutable`: no queue took it (it is always mandatory). `refused`: a queue is full, or could not keep it. `lost`: the channel
  * went before the confirm came, so a queue may hold it. `crowded`: too many wait to be published; it was not sent.
- * `unwritable`: its properties are too large, or no such values can be written; it was not sent.
+ * `unwritable`: its properties are too large, or no such values can be written; it was not sent. `closed`: this side has closed
+ * the channel; it was not sent.
  */
-export type PublishFailure = "unroutable" | "refused" | "lost" | "crowded" | "unwritable";
+export type PublishFailure = "unroutable" | "refused" | "lost" | "crowded" | "unwritable" | "closed";
 
 export class PublishError extends Error {
 	override readonly name = "PublishError";

@@ -229,5 +229,5 @@ export function createPublisher(bounds: PublisherBounds, counters: AmqpCounters)
 }
 
 function closedError(): PublishError {
-	return new PublishError("crowded", "the channel to the broker is closed");
+	return new PublishError("closed", "the channel to the broker is closed");
 }

@@ -1,10 +1,12 @@
 // A connection to a real broker: what is published is confirmed, or the publisher is told why not; what is lost comes back.
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import type { ChannelOptions } from "../../src/amqp/channel.ts";
 import { type AmqpConnection, connectAmqp } from "../../src/amqp/connection.ts";
 import type { Delivery, Publication } from "../../src/amqp/message.ts";
 import { PublishError } from "../../src/amqp/message.ts";
 import { systemClock } from "../../src/clock.ts";
+import { eventually } from "../rpc/amqp/lab.ts";
+import { startProxy } from "../system/proxy.ts";
 import { type Broker, brokerInstalled, sharedBrokerUrl, startBroker } from "./broker.ts";
 import { amqpSettings } from "./settings.ts";
 
@@ -112,6 +114,24 @@ describe.skipIf(!brokerInstalled)("a connection", () => {
 		expect(connection.counters).toMatchObject({ channelsClosed: 1, reconnects: 0 });
 		expect(other.session).toBeDefined();
 		await channel.session?.channel.deleteQueue(queue);
+	});
+
+	test("a connection that is lost goes to the next host each time, however well the last one went", async () => {
+		const { port } = new URL(sharedBrokerUrl());
+		const hosts = await Promise.all([1, 2, 3].map(() => startProxy({ port: Number(port), host: "127.0.0.1" })));
+		onTestFinished(async () => {
+			await Promise.all(hosts.map((host) => host.close()));
+		});
+		const connection = connect(hosts.map((host) => `amqp://guest:guest@127.0.0.1:${host.port}`).join(","));
+		const channel = connection.channel({ prefetch: 1 });
+		const taken: number[] = [];
+		for (let n = 0; n < 5; n++) {
+			await eventually(() => connection.counters.reconnects === n && channel.session !== undefined);
+			const at = hosts.findIndex((host) => host.lines() > 0);
+			taken.push(at);
+			hosts[at]!.cut();
+		}
+		expect(taken).toEqual([0, 1, 2, 0, 1]);
 	});
 
 	test("what waits to be sent while there is no broker can be given up, and is bounded", async () => {

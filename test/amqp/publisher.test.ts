@@ -85,7 +85,9 @@ test("what a channel gave back before it closed had no queue, and is not called 
 	first.close();
 	await expect(published).rejects.toMatchObject({ failure: "unroutable" });
 	await publisher.close();
-	await expect(waiting).rejects.toMatchObject({ failure: "crowded" });
+	await expect(waiting).rejects.toMatchObject({ failure: "closed" });
+	await expect(publisher.publish(publication("c"))).rejects.toMatchObject({ failure: "closed" });
+	await expect(publisher.ready()).rejects.toMatchObject({ failure: "closed" });
 });
 
 test("properties that cannot be written fail at once, and the next publication is sent", async () => {

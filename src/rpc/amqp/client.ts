@@ -69,6 +69,14 @@ export function connectAmqpRpc(options: AmqpRpcClientOptions): AmqpRpcClient {
 		for (const call of [...calls.values()]) call.fail(error, cancel);
 	}
 
+	async function ready(signal?: AbortSignal): Promise<void> {
+		try {
+			await mailbox.ready(signal);
+		} catch (error) {
+			throw requestFailure(error, namespace);
+		}
+	}
+
 	/** Publishes the request once the broker is there, where it waits for `waitMaxMs` at most; the call is known before. */
 	async function publish(
 		request: UniversalClientRequest,
@@ -81,7 +89,7 @@ export function connectAmqpRpc(options: AmqpRpcClientOptions): AmqpRpcClient {
 		const service = path.slice(1, path.lastIndexOf("/"));
 		const timeoutMs = Number(request.header.get(timeoutHeader) ?? Number.NaN);
 		const deadlineMs = Number.isNaN(timeoutMs) ? undefined : clock.now() + timeoutMs;
-		while (mailbox.name === undefined) await mailbox.ready(signal);
+		while (mailbox.name === undefined) await ready(signal);
 		const leftMs = deadlineMs === undefined ? waitMaxMs : deadlineMs - clock.now();
 		const asked: Request = {
 			path,
@@ -218,11 +226,11 @@ export function connectAmqpRpc(options: AmqpRpcClientOptions): AmqpRpcClient {
 
 	const httpClient: UniversalClientFn = (request) =>
 		(request.header.get("content-type") ?? "").startsWith(streamContentType) ? stream(request) : unary(request);
-	const retry = retryIdempotent(bounds.attemptsMax, (signal) => mailbox.ready(signal), clock, counters);
+	const retry = retryIdempotent(bounds.attemptsMax, ready, clock, counters);
 	return {
 		transport: transportOver(httpClient, "http://amqp", { interceptors: [...interceptors, retry] }),
 		counters,
-		ready: mailbox.ready,
+		ready,
 		async close() {
 			failAll(new ConnectError("the client is closed", Code.Canceled), true);
 			await mailbox.close();

@@ -22,7 +22,7 @@ export interface AmqpRpcCounters {
 	repeated: number;
 	/** Answers for a caller that has gone. */
 	callerGone: number;
-	/** Streams that ended because their other side has gone. */
+	/** Streams that ended because their other side, or the broker, has gone. */
 	streamsLost: number;
 	/** Calls of idempotent methods that were made again. */
 	retried: number;

@@ -36,5 +36,7 @@ export function requestFailure(error: unknown, service: string): unknown {
 			);
 		case "crowded":
 			return new ConnectError("too much waits for the broker", Code.ResourceExhausted, undefined, undefined, error);
+		case "closed":
+			return new ConnectError("the client is closed", Code.Unavailable, undefined, undefined, error);
 	}
 }

@@ -31,7 +31,7 @@ export interface MailboxOptions {
 	readonly counters: AmqpRpcCounters;
 	/** False: no call takes it. */
 	readonly onFrame: (frame: ReceivedFrame) => boolean;
-	/** What came to the mailbox before, and has not been heard, never will be. */
+	/** What came to the mailbox before, and has not been heard, never will be: streams end with it, and with their watches. */
 	readonly onLost: (cause: Error) => void;
 }
 
@@ -66,10 +66,7 @@ export function openMailbox(options: MailboxOptions): Mailbox {
 			name = queue;
 			owner = connection;
 		},
-		onLost(cause) {
-			for (const peer of [...peers.keys()]) gone(peer);
-			onLost(cause);
-		},
+		onLost,
 	});
 
 	function receive({ message }: Parameters<Parameters<ChannelSession["consume"]>[1]>[0]): void {

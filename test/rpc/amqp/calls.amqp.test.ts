@@ -235,6 +235,18 @@ describe.skipIf(!brokerInstalled)("a call", () => {
 		expect((await client.unary({ text: "room again" })).text).toBe("room again");
 	});
 
+	test("calls of a client that was closed are UNAVAILABLE at once, of both kinds", async () => {
+		await lab.serve(createCarrierLab());
+		const { client, rpc } = lab.client();
+		expect((await client.unary({ text: "open" })).text).toBe("open");
+		await rpc.close();
+		for (const call of [client.unary({}), client.again({}), Array.fromAsync(client.count({})), rpc.ready()]) {
+			const error = await failure(call);
+			expect(error.code).toBe(Code.Unavailable);
+			expect(error.rawMessage).toBe("the client is closed");
+		}
+	});
+
 	test("R19 one trace goes from HTTP over AMQP to HTTP", async () => {
 		const seen: (string | undefined)[] = [];
 		const interceptors = edgeInterceptors(createValidation(), () => {});

@@ -85,7 +85,10 @@ describe.skipIf(!brokerInstalled)("a broker", () => {
 		const stream = failure(Array.fromAsync(side.client.count({})));
 		await eventually(() => held.begun.unary === 1 && held.begun.again === 1);
 		await side.closeChannel(0);
-		for (const error of [await call, await stream]) expect(error.code).toBe(Code.Unavailable);
+		for (const error of [await call, await stream]) {
+			expect(error.code).toBe(Code.Unavailable);
+			expect(error.rawMessage).toMatch(/^the broker was lost: /);
+		}
 		held.letGo();
 		expect((await repeatable).text).toBe("repeatable");
 		expect(held.begun).toEqual({ unary: 1, again: 1 });

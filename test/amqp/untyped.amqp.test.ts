@@ -1,0 +1,130 @@
+// A broker that delivers on a channel after having closed it: what RabbitMQ does now and then, done each time here by a line
+// between.
+import { once } from "node:events";
+import { connect as connectTcp, createServer, type Socket } from "node:net";
+import { describe, expect, onTestFinished, test } from "vitest";
+import { connectAmqp } from "../../src/amqp/connection.ts";
+import { systemClock } from "../../src/clock.ts";
+import { brokerInstalled, sharedBrokerUrl } from "./broker.ts";
+import { amqpSettings } from "./settings.ts";
+
+const [methodType, headerType, bodyType, frameEnd] = [1, 2, 3, 0xce];
+/** Class and method. */
+const channelClose = 0x0014_0028;
+const basicDeliver = 0x003c_003c;
+
+function frame(type: number, channel: number, payload: Buffer): Buffer {
+	const head = Buffer.alloc(7);
+	head.writeUInt8(type, 0);
+	head.writeUInt16BE(channel, 1);
+	head.writeUInt32BE(payload.length, 3);
+	return Buffer.concat([head, payload, Buffer.of(frameEnd)]);
+}
+
+/** One message of two bytes, to a consumer named `tag`. */
+function delivery(channel: number): Buffer {
+	const method = Buffer.alloc(4);
+	method.writeUInt32BE(basicDeliver);
+	const [tag, nothing] = [Buffer.from("\x03tag"), Buffer.from("\x00")];
+	const header = Buffer.alloc(14);
+	header.writeUInt16BE(basicDeliver >>> 16, 0);
+	header.writeBigUInt64BE(2n, 4);
+	return Buffer.concat([
+		frame(methodType, channel, Buffer.concat([method, tag, Buffer.alloc(9), nothing, nothing])),
+		frame(headerType, channel, header),
+		frame(bodyType, channel, Buffer.from("ok")),
+	]);
+}
+
+/** Passes all that the broker says, and a delivery after each closing of a channel. */
+function withLateDeliveries(told: () => void): (chunk: Buffer) => Buffer {
+	let rest: Buffer = Buffer.alloc(0);
+	return (chunk) => {
+		rest = Buffer.concat([rest, chunk]);
+		const out: Buffer[] = [];
+		for (;;) {
+			if (rest.length < 7) break;
+			const size = rest.readUInt32BE(3) + 8;
+			if (rest.length < size) break;
+			out.push(rest.subarray(0, size));
+			if (rest.readUInt8(0) === methodType && rest.readUInt32BE(7) === channelClose) {
+				out.push(delivery(rest.readUInt16BE(1)));
+				told();
+			}
+			rest = rest.subarray(size);
+		}
+		return Buffer.concat(out);
+	};
+}
+
+/** Listens in front of the shared broker. */
+async function startLateBroker(): Promise<{ readonly url: string; readonly late: () => number }> {
+	const broker = new URL(sharedBrokerUrl());
+	const target = { port: Number(broker.port), host: broker.hostname };
+	const sockets = new Set<Socket>();
+	let late = 0;
+	const server = createServer({ noDelay: true }, (client) => {
+		const upstream = connectTcp({ ...target, noDelay: true });
+		const pass = withLateDeliveries(() => late++);
+		client.pipe(upstream);
+		upstream.on("data", (chunk: Buffer) => client.write(pass(chunk)));
+		for (const socket of [client, upstream]) {
+			sockets.add(socket);
+			socket.on("error", () => socket.destroy());
+			socket.on("close", () => {
+				client.destroy();
+				upstream.destroy();
+			});
+		}
+	});
+	server.listen(0, "127.0.0.1");
+	await once(server, "listening");
+	onTestFinished(async () => {
+		for (const socket of sockets) socket.destroy();
+		await once(server.close(), "close");
+	});
+	broker.port = String((server.address() as { port: number }).port);
+	return { url: broker.href, late: () => late };
+}
+
+describe.skipIf(!brokerInstalled)("a broker that delivers on a channel that it has closed", () => {
+	test("R14 costs its other channels nothing", async () => {
+		const { url, late } = await startLateBroker();
+		const faults: string[] = [];
+		const connection = connectAmqp(amqpSettings(url), "late", {
+			clock: systemClock,
+			random: Math.random,
+			onFault: (error, what) => faults.push(`${what}: ${error.message}`),
+		});
+		onTestFinished(() => connection.close());
+		const closed = connection.channel({ prefetch: 1 });
+		const other = connection.channel({ prefetch: 1 });
+		await Promise.all([closed.ready(), other.ready()]);
+		const [session, otherSession] = [closed.session!, other.session!];
+
+		for (const times of [1, 2]) {
+			await expect(closed.session!.channel.checkQueue("no-such-queue")).rejects.toThrow("404");
+			await closed.ready();
+			expect(late()).toBe(times);
+			expect(connection.counters).toMatchObject({ channelsClosed: times, reconnects: 0 });
+		}
+		expect(closed.session).not.toBe(session);
+		expect(other.session).toBe(otherSession);
+		await otherSession.channel.checkExchange("amq.topic");
+		expect(faults).toEqual([]);
+	});
+
+	test("R14 does not keep its connection from closing", async () => {
+		const { url } = await startLateBroker();
+		const connection = connectAmqp(amqpSettings(url), "late", {
+			clock: systemClock,
+			random: Math.random,
+			onFault() {},
+		});
+		const channel = connection.channel({ prefetch: 1 });
+		await channel.ready();
+		await expect(channel.session!.channel.checkQueue("no-such-queue")).rejects.toThrow("404");
+		await connection.close();
+		expect(connection.connected).toBe(false);
+	});
+});
