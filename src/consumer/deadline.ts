@@ -5,7 +5,7 @@
 import type { Clock } from "../clock.ts";
 import type { Processor } from "../payment/payment.ts";
 import { type Cutoff, createDeadlines } from "./cutoff.ts";
-import type { Gateway } from "./ports.ts";
+import type { ChargeAnswer, Gateway } from "./ports.ts";
 
 export interface DeadlineSettings {
 	readonly chargeMinMs: number;
@@ -56,12 +56,17 @@ export function withDeadline(
 			const deadline = start(chargeMs(processor), outer);
 			return gateway.charge(processor, payment, deadline).then((answer) => {
 				deadline.end();
-				return deadline.late && answer.kind === "unknown" && answer.why === "aborted"
-					? { ...answer, why: "timeout" }
-					: answer;
+				return deadline.late ? ofLate(answer) : answer;
 			});
 		},
 		readBack: (processor, id, outer) => within(readBackMs, outer, (cutoff) => gateway.readBack(processor, id, cutoff)),
 		health: (processor, outer) => within(healthMs, outer, (cutoff) => gateway.health(processor, cutoff)),
 	};
+}
+
+/** Its time was over before it was answered, or before there was a connection. */
+function ofLate(answer: ChargeAnswer): ChargeAnswer {
+	if (answer.kind === "unknown" && answer.why === "aborted") return { kind: "unknown", why: "timeout" };
+	if (answer.kind === "not_charged" && answer.why === "aborted") return { kind: "not_charged", why: "refused" };
+	return answer;
 }

@@ -9,7 +9,7 @@ const bodyMaxBytes = 16 * 1024;
 export type Exchange =
 	| { readonly came: "answer"; readonly answer: WholeAnswer }
 	/** Proof that no byte of the request left: no connection came about, or it was aborted before one had. */
-	| { readonly came: "unsent" }
+	| { readonly came: "unsent"; readonly why: NoAnswerWhy }
 	/** It was sent, at least in part, and no whole answer came. */
 	| { readonly came: "nothing"; readonly why: NoAnswerWhy };
 
@@ -17,7 +17,6 @@ type NoAnswerWhy = "aborted" | "connection" | "malformed";
 
 export type Request = Pick<Dispatcher.DispatchOptions, "method" | "path" | "headers" | "body">;
 
-const unsent: Exchange = { came: "unsent" };
 /** For whole texts only: with parts of one it would take a converter of its own each time. */
 const utf8 = new TextDecoder();
 
@@ -27,7 +26,7 @@ const utf8 = new TextDecoder();
  */
 export function exchange(dispatcher: Dispatcher, request: Request, cutoff: Cutoff): Promise<Exchange> {
 	return new Promise((resolve) => {
-		if (cutoff.aborted) return resolve(unsent);
+		if (cutoff.aborted) return resolve({ came: "unsent", why: "aborted" });
 		const handler = new Handler(resolve, cutoff);
 		try {
 			dispatcher.dispatch(request, handler);
@@ -63,7 +62,7 @@ class Handler implements Dispatcher.DispatchHandler {
 
 	/** Ends it without an answer; of no effect where it has ended before. */
 	give(why: NoAnswerWhy): void {
-		this.#settle(this.#controller ? { came: "nothing", why } : unsent);
+		this.#settle({ came: this.#controller ? "nothing" : "unsent", why });
 		this.#controller?.abort(new Error(why));
 	}
 

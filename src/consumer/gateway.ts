@@ -78,7 +78,7 @@ function chargeAnswer(posted: Exchange): ChargeAnswer {
 		case "answer":
 			return readCharge(posted.answer);
 		case "unsent":
-			return { kind: "not_charged", why: "refused" };
+			return { kind: "not_charged", why: posted.why === "aborted" ? "aborted" : "refused" };
 		case "nothing":
 			return { kind: "unknown", why: posted.why };
 	}

@@ -25,7 +25,7 @@ export function breakerSign(answer: ChargeAnswer): BreakerSign | undefined {
 		case "duplicate":
 			return "charged";
 		case "not_charged":
-			return "not_charged";
+			return answer.why === "aborted" ? undefined : "not_charged";
 		case "unknown":
 			return answer.why === "aborted" ? undefined : "unknown";
 	}

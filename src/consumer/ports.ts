@@ -41,13 +41,13 @@ export interface Queue {
 
 /**
  * What a POST to a processor came to. `not_charged` is proof that this POST did not charge and never will: the
- * connection was refused, 429, or a 500 with an empty body. `duplicate` is 422: charged by an earlier POST. Everything
+ * connection was refused, 429, a 500 with an empty body, or we gave up before a byte had left. `duplicate` is 422: charged by an earlier POST. Everything
  * else is `unknown`.
  */
 export type ChargeAnswer =
 	| { readonly kind: "charged" }
 	| { readonly kind: "duplicate" }
-	| { readonly kind: "not_charged"; readonly why: "refused" | "too_many" | "failing" }
+	| { readonly kind: "not_charged"; readonly why: "refused" | "too_many" | "failing" | "aborted" }
 	| { readonly kind: "unknown"; readonly why: "timeout" | "aborted" | "connection" | "status" | "malformed" };
 
 /** What a processor says of a payment; `absent` proves nothing while a POST of it may still be under way. */

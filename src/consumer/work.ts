@@ -95,7 +95,7 @@ function lostWithoutAnswer(error: unknown): PinAnswer {
 function charge(hand: Hand, pin: Pin, ports: WorkPorts, signal: AbortSignal): Promise<ChargeEvent> {
 	// Stopped between pin and send: nothing left, and that is known.
 	if (signal.aborted || !ports.hands.holds(hand))
-		return Promise.resolve({ on: "charge", answer: { kind: "not_charged", why: "refused" } });
+		return Promise.resolve({ on: "charge", answer: { kind: "not_charged", why: "aborted" } });
 	hand.sent = true;
 	hand.result = "unknown";
 	const { id, amountCents } = hand.job;

@@ -36,6 +36,22 @@ test("a charge beyond its deadline is told apart from one that was aborted", asy
 	expect(clock.pending()).toBe(0);
 });
 
+test("a charge that had no connection until its deadline is the processor's doing, one that was aborted before is not", async () => {
+	const clock = createFakeClock();
+	const stub = stubGateway();
+	stub.chargeAs = (signal) =>
+		new Promise((resolve) => signal.addEventListener("abort", () => resolve({ kind: "not_charged", why: "aborted" })));
+	const gateway = withDeadline(stub.gateway, () => 6_000, deadlineDefaults, clock);
+	const payment = { id: paymentId(1), amountCents: 1n, requestedAtUs: 0 };
+	const late = gateway.charge("default", payment, new AbortController().signal);
+	await clock.advance(6_000);
+	expect(await late).toEqual({ kind: "not_charged", why: "refused" });
+	const controller = new AbortController();
+	const aborted = gateway.charge("default", payment, controller.signal);
+	controller.abort();
+	expect(await aborted).toEqual({ kind: "not_charged", why: "aborted" });
+});
+
 test("a charge that is answered leaves no timer", async () => {
 	const clock = createFakeClock();
 	const gateway = withDeadline(stubGateway().gateway, () => 6_000, deadlineDefaults, clock);

@@ -51,7 +51,7 @@ test("an answer without a body is empty", async () => {
 test("what fails before it was started never left; afterwards it may have", async () => {
 	const before = setup();
 	before.fail();
-	expect(await before.result).toEqual({ came: "unsent" });
+	expect(await before.result).toEqual({ came: "unsent", why: "connection" });
 	const after = setup();
 	after.start();
 	after.fail();
@@ -62,11 +62,11 @@ test("aborted before it was started, it is not sent; aborted before that, it is 
 	const controller = new AbortController();
 	const waiting = setup(controller.signal);
 	controller.abort();
-	expect(await waiting.result).toEqual({ came: "unsent" });
+	expect(await waiting.result).toEqual({ came: "unsent", why: "aborted" });
 	waiting.start();
 	expect(waiting.aborted).toEqual(["aborted before it was sent"]);
 	const never = setup(controller.signal);
-	expect(await never.result).toEqual({ came: "unsent" });
+	expect(await never.result).toEqual({ came: "unsent", why: "aborted" });
 	expect(never.dispatched()).toBe(false);
 });
 

@@ -138,7 +138,10 @@ test("a refused connection, an unknown host and an abort before the connection a
 	const signal = new AbortController().signal;
 	expect(await gatewayTo(url).charge("default", payment, signal)).toEqual(refused);
 	expect(await gatewayTo("http://no-such-host.invalid:80").charge("default", payment, signal)).toEqual(refused);
-	expect(await gatewayTo(url).charge("default", payment, AbortSignal.abort())).toEqual(refused);
+	expect(await gatewayTo(url).charge("default", payment, AbortSignal.abort())).toEqual({
+		kind: "not_charged",
+		why: "aborted",
+	});
 	const closed = gatewayTo(url);
 	await closed.close();
 	expect(await closed.charge("default", payment, signal)).toEqual(refused);
@@ -150,7 +153,7 @@ test("an abort while the connection is being made sends nothing afterwards", asy
 	const controller = new AbortController();
 	const answer = gateway.charge("default", payment, controller.signal);
 	controller.abort();
-	expect(await answer).toEqual({ kind: "not_charged", why: "refused" });
+	expect(await answer).toEqual({ kind: "not_charged", why: "aborted" });
 	expect(await gateway.charge("default", { ...payment, id: paymentId(2) }, new AbortController().signal)).toEqual({
 		kind: "charged",
 	});

@@ -125,6 +125,7 @@ test("limiter and breaker: what an answer says of load and of health", () => {
 	expect(loadSign({ kind: "not_charged", why: "failing" })).toBe("neutral");
 	expect(breakerSign({ kind: "not_charged", why: "too_many" })).toBe("not_charged");
 	expect(breakerSign({ kind: "unknown", why: "aborted" })).toBeUndefined();
+	expect(breakerSign({ kind: "not_charged", why: "aborted" })).toBeUndefined();
 	expect(breakerSign({ kind: "not_charged", why: "failing" })).toBe("not_charged");
 	expect(breakerSign({ kind: "not_charged", why: "refused" })).toBe("not_charged");
 	expect(breakerSign({ kind: "unknown", why: "timeout" })).toBe("unknown");

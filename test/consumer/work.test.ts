@@ -41,7 +41,7 @@ test("a fresh payment is pinned, charged once with the pin's moment, and settled
 });
 
 test("proof that nothing was charged goes back as such; anything unclear as unknown", async () => {
-	for (const why of ["refused", "too_many", "failing"] as const) {
+	for (const why of ["refused", "too_many", "failing", "aborted"] as const) {
 		const { begin, calls, gateway } = setup();
 		gateway.chargeAs = async () => ({ kind: "not_charged", why });
 		expect(await begin()).toBe("released");
