@@ -92,6 +92,23 @@ export function testRows(name: string, createMedium: () => Medium): void {
 			expect([...rows.due("fallback", everything, 9), ...rows.dueLast("fallback", 9)]).toEqual([]);
 		});
 
+		test("what is in doubt and what is parked is due in one order, and of two at the same moment by place", async () => {
+			const rows = await createMedium().open();
+			await change(rows, () => {
+				for (const [n, ms] of [30, 10, 20, 20, 20, 40, 10].entries()) {
+					const payment = life.acceptInDoubt(idOf(n), 5n, "default", startUs / 1000);
+					const state = n % 2 === 0 ? "parked" : "in_doubt";
+					rows.insert({ ...payment, state, dueAtMs: startUs / 1000 + ms });
+				}
+			});
+			const seqs = (found: readonly Due[]) => found.map(({ id }) => rows.get(id)!.seq);
+			const order = [2, 7, 3, 4, 5, 1, 6];
+			expect(seqs(rows.due("default", everything, 9))).toEqual(order);
+			expect(seqs(rows.due("default", startUs / 1000 + 20, 4))).toEqual(order.slice(0, 4));
+			expect(seqs(rows.dueLast("default", 9))).toEqual(order.toReversed());
+			expect(seqs(rows.dueLast("default", 3))).toEqual([6, 1, 5]);
+		});
+
 		test("payments in doubt at one processor come the one due last first; those elsewhere or parked are not among them", async () => {
 			const rows = await createMedium().open();
 			await change(rows, () => {

@@ -26,6 +26,10 @@ export interface Columns {
 	readonly sum: number;
 }
 
+/** All of them, as a query names them. */
+export const fields = `seq, id, amount_cents, accepted_at_us, state, processor, requested_at_us, attempt, attempts,
+	settled_at_us, due_at_ms, more, sum`;
+
 /** What the check sum is taken over, in this order, and to which that of `more` is added. The id is in its index, too. */
 export const checkedColumns = [
 	"amount_cents",

@@ -5,6 +5,7 @@ import { promisify } from "node:util";
 import { type Processor, paymentIdFromBytes, paymentIdToBytes, processors } from "../../../payment/payment.ts";
 import type { Due, Row, Rows } from "../rows.ts";
 import type { Health } from "../store.ts";
+import { prepareAside } from "./aside.ts";
 import { createCheckpoints } from "./checkpoint.ts";
 import { condemn } from "./inspect.ts";
 import { limited } from "./limited.ts";
@@ -12,7 +13,7 @@ import { prepareSaveMarks } from "./marks.ts";
 import { openDatabase } from "./open.ts";
 import { createOutbox } from "./outbox.ts";
 import { createQuickSync } from "./quick-sync.ts";
-import { type Columns, isIntact, stateCode, toColumns, toRow } from "./record.ts";
+import { type Columns, fields, isIntact, stateCode, toColumns, toRow } from "./record.ts";
 import { createRollup } from "./rollup.ts";
 import { storeIdOf } from "./schema.ts";
 import { isSqliteError } from "./sqlite-error.ts";
@@ -22,11 +23,7 @@ export interface SqliteOptions {
 	readonly fdatasync?: (fd: number) => Promise<void>;
 }
 
-const fields = `seq, id, amount_cents, accepted_at_us, state, processor, requested_at_us, attempt, attempts,
-	settled_at_us, due_at_ms, more, sum`;
 const openStates = [stateCode("accepted"), stateCode("in_flight")].join();
-/** As the index's own condition says it, or SQLite would not use the index. */
-const aside = "INDEXED BY payment_aside WHERE (state = 2 OR state = 3 OR state = 5)";
 
 /** Throws a Refusal where the folder is in use, or its database is damaged, newer, or has lost commits. */
 export async function openSqliteRows(folder: string, options: SqliteOptions = {}): Promise<Rows> {
@@ -35,6 +32,7 @@ export async function openSqliteRows(folder: string, options: SqliteOptions = {}
 	const syncLog = options.fdatasync ?? createQuickSync(syncApart);
 	const rollup = createRollup(db);
 	const outbox = createOutbox(db, (seq) => condemn(file, `event ${seq}`));
+	const aside = prepareAside(db);
 	const begin = db.prepare("BEGIN IMMEDIATE");
 	const commit = db.prepare("COMMIT");
 	const saveMarks = prepareSaveMarks(db);
@@ -54,28 +52,12 @@ export async function openSqliteRows(folder: string, options: SqliteOptions = {}
 	const open = db.prepare(
 		`SELECT ${fields} FROM payment WHERE seq > ? AND seq <= ? AND state IN (${openStates}) ORDER BY seq ${limited}`,
 	);
-	const due = db.prepare(
-		`SELECT id, due_at_ms FROM payment ${aside} AND processor = ? AND due_at_ms <= ?
-			ORDER BY due_at_ms, seq ${limited}`,
-	);
-	const dueLast = db.prepare(
-		`SELECT id, due_at_ms FROM payment ${aside} AND processor = ? AND due_at_ms IS NOT NULL
-			ORDER BY due_at_ms DESC, seq DESC ${limited}`,
-	);
-	const inDoubt = db.prepare(
-		`SELECT ${fields} FROM payment ${aside} AND state = ${stateCode("in_doubt")} AND processor = ?
-			ORDER BY due_at_ms DESC, seq DESC ${limited}`,
-	);
-	const parked = db.prepare(
-		`SELECT ${fields} FROM payment ${aside} AND state = ${stateCode("parked")} AND seq > ? ORDER BY seq ${limited}`,
-	);
 	const forgotten = db.prepare("SELECT processor FROM forgotten WHERE id = ?");
 	const remember = db.prepare("DELETE FROM forgotten WHERE id = ?");
 	const keepInFlight = db.prepare(
 		`INSERT OR REPLACE INTO forgotten SELECT id, processor FROM payment
 			WHERE seq > ? AND seq <= ? AND state = ${stateCode("in_flight")}`,
 	);
-	const keepAside = db.prepare(`INSERT OR REPLACE INTO forgotten SELECT id, processor FROM payment ${aside}`);
 	const newest = db.prepare("SELECT max(seq) AS seq FROM payment");
 	const poll = db.prepare("SELECT poll_at_ms AS at FROM health WHERE processor = ?");
 	const savePoll = db.prepare("UPDATE health SET poll_at_ms = ? WHERE processor = ?");
@@ -87,11 +69,9 @@ export async function openSqliteRows(folder: string, options: SqliteOptions = {}
 	);
 	const rowsOf = (statement: StatementSync, ...values: (number | Uint8Array)[]) =>
 		read(() => statement.all(...values) as unknown as Columns[]).map(rowOf);
-	const duesOf = (statement: StatementSync, ...values: number[]): Due[] =>
-		read(() => statement.all(...values) as unknown as { id: Uint8Array; due_at_ms: number }[]).map((found) => ({
-			id: paymentIdFromBytes(found.id),
-			dueAtMs: found.due_at_ms,
-		}));
+	/** Of both states: each is asked for `which`. */
+	const duesOf = (statement: StatementSync, max: number, ...which: number[]): Due[] =>
+		read(() => statement.all(...which, ...which, max) as unknown as DueColumns[]).map(toDue);
 	/** What SQLite or the runtime cannot even read is damaged, too. */
 	function read<T>(query: () => T): T {
 		try {
@@ -147,12 +127,12 @@ export async function openSqliteRows(folder: string, options: SqliteOptions = {}
 			return row;
 		},
 		open: (after, upTo, max) => rowsOf(open, after, upTo, max),
-		due: (processor, nowMs, max) => duesOf(due, codeOf(processor), nowMs, max),
-		dueLast: (processor, max) => duesOf(dueLast, codeOf(processor), max),
-		inDoubt: (processor, max) => rowsOf(inDoubt, codeOf(processor), max),
+		due: (processor, nowMs, max) => duesOf(aside.due, max, codeOf(processor), nowMs),
+		dueLast: (processor, max) => duesOf(aside.dueLast, max, codeOf(processor)),
+		inDoubt: (processor, max) => rowsOf(aside.inDoubt, codeOf(processor), max),
 		book: rollup.add,
 		summary: rollup.summary,
-		parked: (after, max) => rowsOf(parked, after, max),
+		parked: (after, max) => rowsOf(aside.parked, after, max),
 		forgotten(id) {
 			const found = forgotten.get(paymentIdToBytes(id)) as { processor: number } | undefined;
 			return found && processors[found.processor];
@@ -161,7 +141,7 @@ export async function openSqliteRows(folder: string, options: SqliteOptions = {}
 		forgetAll() {
 			// The marks say where payments in flight can be; nothing here reads the settled ones.
 			const inFlight = keepInFlight.run(marks.doneUpTo, marks.leasedUpTo).changes;
-			const keptInDoubt = Number(inFlight) + Number(keepAside.run().changes);
+			const keptInDoubt = Number(inFlight) + Number(aside.keep.run().changes);
 			// Places in the order are never left out, so the last one is their number.
 			const forgotten = (newest.get() as { seq: number | null }).seq ?? 0;
 			db.exec("DELETE FROM payment");
@@ -183,6 +163,13 @@ export async function openSqliteRows(folder: string, options: SqliteOptions = {}
 }
 
 const codeOf = (processor: Processor): number => processors.indexOf(processor);
+
+interface DueColumns {
+	readonly id: Uint8Array;
+	readonly due_at_ms: number;
+}
+
+const toDue = (row: DueColumns): Due => ({ id: paymentIdFromBytes(row.id), dueAtMs: row.due_at_ms });
 
 interface HealthColumns {
 	readonly processor: number;

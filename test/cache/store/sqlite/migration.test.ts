@@ -4,6 +4,7 @@ import { DatabaseSync } from "node:sqlite";
 import { expect, test } from "vitest";
 import { openSqliteRows } from "../../../../src/cache/store/sqlite/rows.ts";
 import * as life from "../../../../src/payment/life.ts";
+import { type Processor, processors } from "../../../../src/payment/payment.ts";
 import { temporaryFolder } from "../media.ts";
 import { idOf, startUs } from "../payments.ts";
 import { change } from "../rows-contract.ts";
@@ -11,6 +12,12 @@ import { change } from "../rows-contract.ts";
 const nosync = { fdatasync: async () => {} };
 
 /** What each later version added, undone; the oldest comes last. */
+const undoAside = `
+	DROP INDEX payment_parked;
+	DROP INDEX payment_aside;
+	CREATE INDEX payment_aside ON payment (due_at_ms) WHERE state = 2 OR state = 3 OR state = 5;
+	PRAGMA user_version = 3;
+`;
 const undoTotals = `
 	CREATE TABLE rollup (
 		level INTEGER NOT NULL, bucket INTEGER NOT NULL,
@@ -43,8 +50,7 @@ test("a database from before there were events has its payments, marks and ledge
 	const { marks } = rows;
 	rows.close();
 	const db = new DatabaseSync(join(folder, "payments.db"));
-	db.exec(undoTotals);
-	db.exec(undoEvents);
+	for (const undo of [undoAside, undoTotals, undoEvents]) db.exec(undo);
 	db.close();
 
 	rows = await openSqliteRows(folder, nosync);
@@ -68,7 +74,7 @@ test("a ledger from before the levels were fewer says the same for every window,
 	const file = join(folder, "payments.db");
 	const undo = () => {
 		const db = new DatabaseSync(file);
-		db.exec(undoTotals);
+		for (const undo of [undoAside, undoTotals]) db.exec(undo);
 		return db;
 	};
 	let rows = await openSqliteRows(folder, nosync);
@@ -95,4 +101,60 @@ test("a ledger from before the levels were fewer says the same for every window,
 	);
 	db.close();
 	await expect(openSqliteRows(folder, nosync)).rejects.toThrow(/totals do not add up/);
+});
+
+test("payments aside from before they were found by state and processor come as before, and no index is left over", async () => {
+	const folder = temporaryFolder();
+	const nowMs = startUs / 1000;
+	const giveUp = { decision: "give_up", who: "an operator", why: "refunded", atUs: startUs } as const;
+	const everything = Number.MAX_SAFE_INTEGER;
+	let rows = await openSqliteRows(folder, nosync);
+	await change(rows, () => {
+		const aside = (n: number, processor: Processor, state: "in_doubt" | "parked", dueInMs: number) => {
+			const payment = life.acceptInDoubt(idOf(n), 5n, processor, nowMs);
+			return rows.insert({ ...payment, state, dueAtMs: nowMs + dueInMs + 0.5 });
+		};
+		aside(1, "default", "parked", 40);
+		aside(2, "default", "in_doubt", 30);
+		aside(3, "fallback", "in_doubt", 20);
+		aside(4, "default", "in_doubt", 50);
+		aside(5, "fallback", "parked", 10);
+		const { seq, payment } = aside(6, "default", "parked", 60);
+		rows.update({ seq, payment: life.resolve(payment, giveUp, undefined)! });
+		rows.insert(life.accept(idOf(7), 5n, startUs));
+	});
+	const placeOf = ({ id }: { readonly id: string }) => rows.get(id)?.seq;
+	const told = () => ({
+		due: processors.map((processor) => rows.due(processor, everything, 9).map(placeOf)),
+		dueLast: processors.map((processor) => rows.dueLast(processor, 9).map(placeOf)),
+		inDoubt: processors.map((processor) => rows.inDoubt(processor, 9)),
+		parked: rows.parked(0, 9),
+		open: rows.open(0, everything, 9),
+	});
+	const before = told();
+	expect(before.due).toEqual([
+		[2, 1, 4],
+		[5, 3],
+	]);
+	rows.close();
+	const schema = () => {
+		const db = new DatabaseSync(join(folder, "payments.db"));
+		const found = db.prepare("SELECT name, sql FROM sqlite_schema ORDER BY name").all();
+		db.close();
+		return found;
+	};
+	const ofNew = schema();
+	const db = new DatabaseSync(join(folder, "payments.db"));
+	db.exec(undoAside);
+	db.close();
+	expect(schema()).not.toEqual(ofNew);
+
+	// The first start brings it up to date, the second looks whether it is whole.
+	for (let start = 0; start < 2; start++) {
+		rows = await openSqliteRows(folder, nosync);
+		expect(told()).toEqual(before);
+		if (start === 1) expect(await change(rows, () => rows.forgetAll())).toEqual({ forgotten: 7, keptInDoubt: 6 });
+		rows.close();
+		expect(schema()).toEqual(ofNew);
+	}
 });
