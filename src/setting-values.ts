@@ -1,6 +1,7 @@
 // What a setting's text may be: each takes the text and gives the value, or says what was expected.
 import { InvalidArgumentError } from "commander";
 import { Decimal } from "decimal.js";
+import { amqpHostOf, amqpUrlForm } from "./amqp/settings.ts";
 
 function expected(what: string): InvalidArgumentError {
 	return new InvalidArgumentError(`Expected ${what}.`);
@@ -34,13 +35,9 @@ export function filled(): (text: string) => string {
 }
 
 export function amqpUrls(): (text: string) => string {
-	const form = "amqp[s]://[user[:password]@]host[:port][/vhost], several separated by commas";
 	return (text) => {
-		for (const url of text.split(",")) {
-			const parsed = URL.canParse(url.trim()) ? new URL(url.trim()) : undefined;
-			if (!parsed || !/^amqps?:$/.test(parsed.protocol) || parsed.hostname === "" || parsed.search !== "")
-				throw expected(form);
-		}
+		if (!text.split(",").every((url) => amqpHostOf(url.trim())))
+			throw expected(`${amqpUrlForm}, several separated by commas`);
 		return text;
 	};
 }

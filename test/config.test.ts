@@ -23,6 +23,22 @@ describe("settings", () => {
 		expect(toEnvironment(read())).toEqual(handedOn);
 	});
 
+	test.each([
+		"amqp://a%zz:b@host",
+		"amqp://host/%zz",
+		"http://host",
+		"amqp://",
+		"amqp://host?heartbeat=1",
+		"amqp://a,",
+		"",
+	])("a broker's URL is not %o", (url) =>
+		expect(() => read("--amqp-url", url)).toThrow(/Expected amqp\[s\]:\/\/.*, several separated by commas\./));
+
+	test("a broker's URLs may be several, of names with any characters", () => {
+		const url = "amqp://a%25:b%2Fc@host/%2F, amqps://[::1]:1";
+		expect(read("--amqp-url", url).amqpUrl).toBe(url);
+	});
+
 	test("name two processors", () => {
 		const [url, same, other] = ["http://127.0.0.1:1", "http://127.0.0.1:1/", "http://127.0.0.1:2"] as const;
 		const urls = (fallback: string) => read("--processor-default-url", url, "--processor-fallback-url", fallback);

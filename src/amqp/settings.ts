@@ -21,8 +21,11 @@ export interface AmqpSettings {
 	readonly frameMaxBytes: number;
 }
 
+/** Of one node. */
+export const amqpUrlForm = "amqp[s]://[user[:password]@]host[:port][/vhost]";
+
 export interface AmqpOptions {
-	/** `amqp[s]://[user[:password]@]host[:port][/vhost]`, several separated by commas. */
+	/** In the form above, several separated by commas. */
 	readonly amqpUrl: string;
 	/** Files, each empty for none. */
 	readonly amqpPasswordFile: string;
@@ -58,18 +61,31 @@ export async function readAmqpSettings({
 }
 
 export function parseAmqpUrl(text: string): AmqpHost {
+	const host = amqpHostOf(text);
+	if (!host) throw new Refusal(`AMQP_URL is to be ${amqpUrlForm}`);
+	return host;
+}
+
+/** Undefined where the text does not have the form. */
+export function amqpHostOf(text: string): AmqpHost | undefined {
 	const url = URL.canParse(text) ? new URL(text) : undefined;
 	const protocol = url?.protocol.slice(0, -1);
 	if (!url || (protocol !== "amqp" && protocol !== "amqps") || url.hostname === "" || url.search !== "")
-		throw new Refusal("AMQP_URL is to be amqp[s]://[user[:password]@]host[:port][/vhost]");
-	return {
-		protocol,
-		hostname: url.hostname.replace(/^\[|\]$/g, ""),
-		port: url.port === "" ? defaultPorts[protocol] : Number(url.port),
-		username: url.username === "" ? "guest" : decodeURIComponent(url.username),
-		password: url.username === "" ? "guest" : decodeURIComponent(url.password),
-		vhost: url.pathname.length > 1 ? decodeURIComponent(url.pathname.slice(1)) : "/",
-	};
+		return undefined;
+	try {
+		return {
+			protocol,
+			hostname: url.hostname.replace(/^\[|\]$/g, ""),
+			port: url.port === "" ? defaultPorts[protocol] : Number(url.port),
+			username: url.username === "" ? "guest" : decodeURIComponent(url.username),
+			password: url.username === "" ? "guest" : decodeURIComponent(url.password),
+			vhost: url.pathname.length > 1 ? decodeURIComponent(url.pathname.slice(1)) : "/",
+		};
+	} catch (error) {
+		// A percent sign that encodes nothing.
+		if (error instanceof URIError) return undefined;
+		throw error;
+	}
 }
 
 async function readIfNamed(path: string): Promise<Buffer | undefined> {

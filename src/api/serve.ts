@@ -119,7 +119,7 @@ function createServer(fetch: Fetch, limits: ServerLimits, requestsMax: number): 
 	const answer = getRequestListener(fetch, { hostname: "localhost", errorHandler: problemOfListener });
 	const server = createHttpServer(serverOptions, (incoming, outgoing) => {
 		track(incoming.socket, outgoing, requestsMax);
-		const hosts = incoming.headersDistinct["host"]?.length ?? 0;
+		const hosts = incoming.headersDistinct.host?.length ?? 0;
 		if (hosts > 1 || (hosts === 0 && incoming.httpVersionMinor > 0)) return refuse(outgoing, notOneHost);
 		return answer(incoming, outgoing);
 	});
