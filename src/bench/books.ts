@@ -12,13 +12,9 @@ export interface Totals {
 
 export type Books = Readonly<Record<Processor, Totals>>;
 
-type Reviver = (key: string, value: unknown, context: { readonly source?: string }) => unknown;
-/** ECMAScript's "JSON.parse source text access", which TypeScript's library does not declare yet. */
-const parse = JSON.parse as unknown as (text: string, reviver: Reviver) => unknown;
-
 /** JSON whose numbers are kept as their text. Throws where it is not JSON. */
 export function parseWithNumbersAsText(text: string): unknown {
-	return parse(text, (_key, value, { source }) => (typeof value === "number" ? source : value));
+	return JSON.parse(text, (_key, value, { source }) => (typeof value === "number" ? source : value));
 }
 
 /** `{"totalRequests": …, "totalAmount": …}` as parsed by {@link parseWithNumbersAsText}. Throws where it is not. */

@@ -59,14 +59,9 @@ async function readText(response: Response, maxBytes: number): Promise<string> {
 	return text + decoder.decode();
 }
 
-/** The digits of an amount, not the double that they come nearest to; TypeScript's library does not declare this yet. */
-const parseWithSource = JSON.parse as (
-	text: string,
-	reviver: (key: string, value: unknown, context: { readonly source?: string }) => unknown,
-) => unknown;
-
 function toPayment(text: string, id: string): QueriedPayment {
-	const view = parseWithSource(text, (key, value, { source }) =>
+	// The digits of an amount, not the double that they come nearest to.
+	const view = JSON.parse(text, (key, value, { source }) =>
 		key === "amount" || key === "chargedAmount" ? parseCents(source ?? "") : value,
 	) as Readonly<Record<string, unknown>>;
 	const amountCents = view.amount as bigint | undefined;

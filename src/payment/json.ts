@@ -4,14 +4,6 @@ import { formatCents } from "./amount.ts";
 /** Stands where the text had a JSON number under the name `amount`. A symbol, so that no JSON text can forge it. */
 const sourceKey = Symbol("source text");
 
-type Reviver = (key: string, value: unknown, context: { readonly source?: string }) => unknown;
-type SourceAwareJson = {
-	parse(text: string, reviver: Reviver): unknown;
-	rawJSON(text: string): unknown;
-};
-/** ECMAScript's "JSON.parse source text access", which TypeScript's library does not declare yet. */
-const json = JSON as unknown as SourceAwareJson;
-
 /**
  * A JSON object whose numbers named `amount`, at any depth, are kept as text: read them with {@link amountSource}.
  * `undefined` where the text is not JSON, or not an object. Of members with the same name the last one counts.
@@ -19,7 +11,7 @@ const json = JSON as unknown as SourceAwareJson;
 export function parseJsonObject(text: string): Record<string, unknown> | undefined {
 	let value: unknown;
 	try {
-		value = json.parse(text, keepAmountSource);
+		value = JSON.parse(text, keepAmountSource);
 	} catch {
 		return undefined;
 	}
@@ -37,8 +29,9 @@ export function isObject(value: unknown): value is Record<string, unknown> {
 
 /** For `JSON.stringify`: cents as a JSON number with two decimals, exact however large. */
 export function jsonAmount(cents: bigint): unknown {
-	return json.rawJSON(formatCents(cents));
+	return JSON.rawJSON(formatCents(cents));
 }
 
-const keepAmountSource: Reviver = (key, value, { source }) =>
-	key === "amount" && typeof value === "number" ? { [sourceKey]: source } : value;
+function keepAmountSource(key: string, value: unknown, { source }: { readonly source?: string }): unknown {
+	return key === "amount" && typeof value === "number" ? { [sourceKey]: source } : value;
+}

@@ -48,11 +48,10 @@ function roundToCents(amount: number, text: string): number | undefined {
 	return cents.abs().lte(Number.MAX_SAFE_INTEGER) ? cents.toNumber() : undefined;
 }
 
-type SourceReviver = (key: string, value: unknown, context: { readonly source?: string }) => unknown;
-
 /** The source text of the number `amount` at the top level of the object. */
 function amountSource(text: string): string {
-	const keepSource: SourceReviver = (key, value, { source }) =>
-		key === "amount" && typeof value === "number" ? { source } : value;
-	return JSON.parse(text, keepSource as (key: string, value: unknown) => unknown).amount.source;
+	const { amount } = JSON.parse(text, (key, value, { source }) =>
+		key === "amount" && typeof value === "number" ? { source } : value,
+	) as { readonly amount: { readonly source: string } };
+	return amount.source;
 }

@@ -20,7 +20,7 @@ export interface Case {
 }
 
 /** Default and fallback; the default is the cheaper one in each. */
-export const feePairs: readonly (readonly [number, number])[] = [
+const feePairs: readonly (readonly [number, number])[] = [
 	[0.05, 0.15],
 	[0.05, 0.08],
 	[0.02, 0.2],

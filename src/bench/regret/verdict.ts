@@ -3,9 +3,9 @@ import type { Figure } from "../results.ts";
 import { type Comparison, lossMin, type Other, otherNames, type Reason, reasons } from "./compare.ts";
 
 /** Of the clairvoyant's profit, in the mean over the cases. */
-export const ratioGoal = 0.98;
+const ratioGoal = 0.98;
 /** At most this part of the cases may be losses. */
-export const lossesGoal = 0.05;
+const lossesGoal = 0.05;
 
 export interface Verdict {
 	/** Each router's profit as a part of the clairvoyant's: the mean over the cases, and of all money. */
