@@ -42,6 +42,11 @@ export interface Audit {
 const agreeMaxMs = 5_000;
 const agreePauseMs = 50;
 
+/** Of a run, payments. */
+export function differencesOf(audits: readonly Audit[]): number {
+	return audits.reduce((sum, { plainCount }) => sum + plainCount, 0);
+}
+
 export function judge({
 	before,
 	atOnce,

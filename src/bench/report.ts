@@ -1,5 +1,6 @@
 // A run as a table for people: every number with its unit.
 import { formatCents } from "../payment/amount.ts";
+import { differencesOf } from "./audit.ts";
 import type { CommitLatency } from "./beside.ts";
 import { failures, type Latency } from "./meter.ts";
 import { isRelays, type ServiceUse } from "./processes.ts";
@@ -186,7 +187,7 @@ export function reportRuns(results: readonly RunResult[]): string {
 		String(result.counts.accepted),
 		tellNumber(result.latency.p99),
 		String(result.unpaidAtEnd),
-		String(result.audits.reduce((sum, { plainCount }) => sum + plainCount, 0)),
+		String(differencesOf(result.audits)),
 		String(failures(result.counts)),
 		result.score.score,
 		...names.map((name) => mib(rss(result, name))),

@@ -1,5 +1,6 @@
 // The public challenge's preview run: 60 s, users from 1 to 550, its timetable, its auditor, its score.
 import { publicAmountCents, sameAmount } from "../amounts.ts";
+import { differencesOf } from "../audit.ts";
 import { rampingUsers } from "../loads.ts";
 import { worst } from "../median.ts";
 import { failures } from "../meter.ts";
@@ -53,9 +54,7 @@ function figuresOf(runs: readonly RunResult[]): Figure[] {
 		{ name: "score", value: Math.min(...runs.map(({ score }) => Number(score.score))), unit: "" },
 		most("failed", "requests", ({ counts }) => failures(counts)),
 		most("unpaid when the load ended", "payments", ({ unpaidAtEnd }) => unpaidAtEnd),
-		most("differences by audits", "payments", ({ audits }) =>
-			audits.length > 0 ? audits.reduce((sum, one) => sum + one.plainCount, 0) : undefined,
-		),
+		most("differences by audits", "payments", ({ audits }) => (audits.length > 0 ? differencesOf(audits) : undefined)),
 		...(told ? [most("answer to commit, p50 at most", "ms", (run) => worstCommits(run).p50)] : []),
 		...(told ? [most("answer to commit, p99 at most", "ms", (run) => worstCommits(run).p99)] : []),
 		...(used ? [most("CPU of the relay", "us a payment", ({ cpuUsPerPayment = 0 }) => cpuUsPerPayment)] : []),

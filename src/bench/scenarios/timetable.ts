@@ -1,6 +1,7 @@
 // Random timetables of delays and failures of both processors, one a seed, audited all along.
 import { variedAmounts } from "../amounts.ts";
 import { arrivals } from "../arrivals.ts";
+import { differencesOf } from "../audit.ts";
 import { openLoop } from "../loads.ts";
 import { createRandom } from "../random.ts";
 import { randomTimetable } from "../random-timetable.ts";
@@ -50,7 +51,7 @@ export const timetable: Scenario<TimetableOptions> = async (bench, { rate, secon
 			tellNumber(result.latency.p99),
 			String(result.unpaidAtEnd),
 			result.drained ? result.drainMs.toFixed(0) : "never",
-			String(result.audits.reduce((sum, { plainCount }) => sum + plainCount, 0)),
+			String(differencesOf(result.audits)),
 			String(result.audits.filter(({ violations }) => violations.length > 0).length),
 			result.score.net,
 			String(result.violations.length),
