@@ -50,7 +50,7 @@ export interface ConnectOptions {
 export interface RpcClient {
 	/** Connects when it is used, and again whenever its connection is gone. */
 	readonly transport: Transport;
-	/** Cuts what is open: calls end with CANCELED or UNAVAILABLE. To be called once nobody calls any more. */
+	/** Cuts what is open: calls end with CANCELED or UNAVAILABLE, later ones with UNAVAILABLE. */
 	close(): void;
 }
 

@@ -77,7 +77,7 @@ export function connectHttp2(
 	return {
 		transport: { unary, stream },
 		close() {
-			manager.abort();
+			sessionManager.close();
 			streams.close();
 		},
 	};

@@ -1,8 +1,13 @@
-// Guards a client's HTTP/2 sessions against two ends that connect-es does not handle: one would end the process, one hangs calls.
+// Guards a client's HTTP/2 sessions against ends that connect-es does not handle: one would end the process, one hangs calls,
+// and after the client's own it would begin anew.
 import { type ClientHttp2Session, type ClientHttp2Stream, constants as h2 } from "node:http2";
+import { Code, ConnectError } from "@connectrpc/connect";
 import type { Http2SessionManager } from "@connectrpc/connect-node";
 
-type SessionManager = Pick<Http2SessionManager, "authority" | "request" | "notifyResponseByteRead">;
+interface SessionManager extends Pick<Http2SessionManager, "authority" | "request" | "notifyResponseByteRead"> {
+	/** Cuts what is open; calls fail from then on. */
+	close(): void;
+}
 
 /**
  * A session that is destroyed with an error reports it only once its socket has closed. When GOAWAY came on an idle
@@ -11,9 +16,11 @@ type SessionManager = Pick<Http2SessionManager, "authority" | "request" | "notif
  */
 export function guardSessions(manager: Http2SessionManager): SessionManager {
 	const heard = new WeakSet<ClientHttp2Session>();
+	let closed = false;
 	return {
 		authority: manager.authority,
 		async request(...call: Parameters<Http2SessionManager["request"]>) {
+			if (closed) throw new ConnectError("the client is closed", Code.Unavailable);
 			const stream = await manager.request(...call);
 			const { session } = stream;
 			if (session && !heard.has(session as ClientHttp2Session)) {
@@ -24,6 +31,10 @@ export function guardSessions(manager: Http2SessionManager): SessionManager {
 			return stream;
 		},
 		notifyResponseByteRead: manager.notifyResponseByteRead.bind(manager),
+		close() {
+			closed = true;
+			manager.abort();
+		},
 	};
 }
 

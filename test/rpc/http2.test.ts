@@ -199,3 +199,15 @@ test("a caller that has given up opens no stream", async () => {
 	expect((await failure(answers.next())).code).toBe(Code.Canceled);
 	expect(asked).toBe(false);
 });
+
+test("a call after its client was closed fails at once", async () => {
+	const { addresses } = await serve(createCarrierLab().routes);
+	const client = connectHttp2(addresses[0]!);
+	undo.push(() => client.close());
+	const caller = createClient(CarrierService, client.transport);
+	const calls = () => [caller.unary({}), caller.count({ to: 1 })[Symbol.asyncIterator]().next()];
+	await Promise.all(calls());
+	client.close();
+	for (const call of calls())
+		expect(await failure(call)).toMatchObject({ code: Code.Unavailable, rawMessage: "the client is closed" });
+});

@@ -1,5 +1,5 @@
 // The connection that a client's streams share: opened with the first of them, kept alive, and opened again when it is gone.
-import type { Socket } from "node:net";
+import { Socket } from "node:net";
 import type { Clock } from "../../clock.ts";
 import { type Connection, type ConnectionLimits, openConnection } from "./connection.ts";
 import type { Field } from "./hpack.ts";
@@ -25,17 +25,18 @@ export interface StreamClientOptions {
 export interface StreamClient {
 	/** Opens a stream at once; where no connection comes about it closes with the error that says why. */
 	request(fields: readonly Field[], events: StreamEvents): Stream;
-	/** Cuts what is open. */
+	/** Cuts what is open, and opens nothing any more: what is asked for from then on closes at once. */
 	close(): void;
 }
 
 export function createStreamClient({ dial, limits, keptAlive, clock }: StreamClientOptions): StreamClient {
 	const { pingIntervalMs, pingTimeoutMs, idleMs } = keptAlive;
 	const connections = new Set<Connection>();
+	let closed = false;
 	let current: { readonly connection: Connection; readonly check: () => void } | undefined;
 
 	function connect(): { connection: Connection; check: () => void } {
-		const socket = dial();
+		const socket = closed ? new Socket().destroy(new Error("the client is closed")) : dial();
 		const { monotonic: nowMs } = clock;
 		const connection = openConnection({ socket, side: "client", limits, nowMs, settings: [mark] });
 		let failure: Error | undefined;
@@ -98,6 +99,7 @@ export function createStreamClient({ dial, limits, keptAlive, clock }: StreamCli
 			return current.connection.request(fields, events);
 		},
 		close() {
+			closed = true;
 			for (const connection of connections) connection.destroy();
 		},
 	};
