@@ -17,7 +17,7 @@ export function nowUs(clock: Pick<Clock, "now">): number {
 }
 
 /** A timer's longest delay in the runtimes; beyond it they fire at once, so longer waits are made of several. */
-const timerMaxMs = 2 ** 31 - 1;
+export const timerMaxMs = 2 ** 31 - 1;
 
 export const systemClock: Clock = createClock({
 	now: () => Date.now(),

@@ -7,7 +7,7 @@
 import { type ConnectRouter, createConnectRouter, type Interceptor, type Transport } from "@connectrpc/connect";
 import type { UniversalClientFn, UniversalHandler } from "@connectrpc/connect/protocol";
 import { createTransport } from "@connectrpc/connect/protocol-connect";
-import type { Clock } from "../clock.ts";
+import { type Clock, timerMaxMs } from "../clock.ts";
 
 /** Registers services, as `ConnectRouter.service` does. */
 export type Routes = (router: ConnectRouter) => void;
@@ -71,7 +71,12 @@ export function createHandlers({
 	interceptors = [],
 	limits = messageLimits,
 }: DispatchOptions): UniversalHandler[] {
-	const router = createConnectRouter({ interceptors: [...interceptors], acceptCompression: [], ...limits });
+	const router = createConnectRouter({
+		interceptors: [...interceptors],
+		acceptCompression: [],
+		maxTimeoutMs: timerMaxMs,
+		...limits,
+	});
 	routes(router);
 	return router.handlers;
 }
@@ -87,7 +92,7 @@ export function transportOver(
 	baseUrl: string,
 	{ interceptors = [], ...limits }: ConnectOptions & Partial<MessageLimits> = {},
 ): Transport {
-	return createTransport({
+	const transport = createTransport({
 		httpClient,
 		baseUrl,
 		useBinaryFormat: true,
@@ -98,4 +103,14 @@ export function transportOver(
 		...messageLimits,
 		...limits,
 	});
+	return withinTimers(transport);
+}
+
+/** A call's time beyond what a timer can measure, 24 days, is cut to that: such a timer would go off at once. */
+export function withinTimers({ unary, stream }: Transport): Transport {
+	const cut = (timeoutMs: number | undefined) => timeoutMs && Math.min(timeoutMs, timerMaxMs);
+	return {
+		unary: (method, signal, timeoutMs, ...rest) => unary(method, signal, cut(timeoutMs), ...rest),
+		stream: (method, signal, timeoutMs, ...rest) => stream(method, signal, cut(timeoutMs), ...rest),
+	};
 }

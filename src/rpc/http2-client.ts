@@ -5,7 +5,7 @@ import { connect, type NetConnectOpts, type Socket } from "node:net";
 import { createConnectTransport, Http2SessionManager } from "@connectrpc/connect-node";
 import { systemClock } from "../clock.ts";
 import { formatAddress, parseAddress } from "./address.ts";
-import { type ConnectOptions, messageLimits, type RpcClient } from "./carrier.ts";
+import { type ConnectOptions, messageLimits, type RpcClient, withinTimers } from "./carrier.ts";
 import { createStreamClient } from "./h2/client.ts";
 import type { ConnectionLimits } from "./h2/connection.ts";
 import { streamOverHttp2 } from "./http2-stream-client.ts";
@@ -75,7 +75,7 @@ export function connectHttp2(
 	const streams = createStreamClient({ dial, limits: streamLimits, keptAlive: bounds, clock: systemClock });
 	const stream = streamOverHttp2({ streams, baseUrl, interceptors, limits: messageLimits });
 	return {
-		transport: { unary, stream },
+		transport: withinTimers({ unary, stream }),
 		close() {
 			sessionManager.close();
 			streams.close();

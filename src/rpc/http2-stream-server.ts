@@ -19,6 +19,7 @@ import {
 	headerTimeout,
 	parseTimeout,
 } from "@connectrpc/connect/protocol-connect";
+import { timerMaxMs } from "../clock.ts";
 import type { MessageLimits } from "./carrier.ts";
 import { compressedFlag, createEnvelopeReader, encodeEnvelope, endFlag } from "./envelope.ts";
 import { nobody, type Stream, type StreamEvents } from "./h2/stream.ts";
@@ -45,7 +46,7 @@ export function serveStream(
 	const { encode } = messageEnvelopes(method.output, limits, Code.Internal);
 
 	return (stream, header, url) => {
-		const timeout = parseTimeout(header.get(headerTimeout), Number.MAX_SAFE_INTEGER);
+		const timeout = parseTimeout(header.get(headerTimeout), timerMaxMs);
 		const gone = new AbortController();
 		const context = createHandlerContext({
 			service: method.parent,
@@ -55,7 +56,7 @@ export function serveStream(
 			requestHeader: header,
 			requestSignal: gone.signal,
 			url,
-			...(timeout.timeoutMs !== undefined && { timeoutMs: timeout.timeoutMs }),
+			...(timeout.timeoutMs !== undefined && !timeout.error && { timeoutMs: timeout.timeoutMs }),
 		});
 		const requests = createInbox<Message>({
 			waitingMax,

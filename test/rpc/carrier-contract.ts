@@ -1,6 +1,7 @@
 // What every carrier must do, whatever carries the calls: the cases that each of them runs.
 import { type Client, Code, ConnectError, createClient, type Transport } from "@connectrpc/connect";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { timerMaxMs } from "../../src/clock.ts";
 import { RetryAfterSchema } from "../../src/gen/payrelay/v1/payment_pb.ts";
 import { QueueService } from "../../src/gen/payrelay/v1/queue_service_pb.ts";
 import type { Routes } from "../../src/rpc/carrier.ts";
@@ -144,6 +145,18 @@ export function carrierContract(
 			const streamed = await failure(drain(client.count({ to: 2, how: "hang" }, { timeoutMs: beginsWithinMs })));
 			expect(streamed.code).toBe(Code.DeadlineExceeded);
 			await lab.ended("Count");
+		});
+
+		test("a time that is longer than any timer sets none that goes off at once", async () => {
+			const timers = vi.spyOn(globalThis, "setTimeout");
+			try {
+				await client.unary({}, { timeoutMs: 2 ** 40 });
+				await drain(client.count({ to: 2 }, { timeoutMs: 2 ** 40 }));
+				const delays = timers.mock.calls.map(([, ms = 0]) => ms);
+				expect(Math.max(...delays)).toBe(timerMaxMs);
+			} finally {
+				timers.mockRestore();
+			}
 		});
 
 		test("the server notices that a caller has given up", async () => {

@@ -136,3 +136,21 @@ test("an error that cannot be told once the answer has begun resets the stream, 
 	expect(rstCode).toBe(h2.NGHTTP2_INTERNAL_ERROR);
 	expect(faults).toHaveLength(1);
 });
+
+test("a call whose time no timer can measure is refused", async () => {
+	const address = await serve(createCarrierLab().routes);
+	for (const method of ["Count", "Unary"]) {
+		const session = connectHttp2Raw(`http://${address}`);
+		undo.push(() => session.destroy());
+		const stream = session.request({
+			":method": "POST",
+			":path": `/carrier.v1.CarrierService/${method}`,
+			"content-type": method === "Count" ? "application/connect+proto" : "application/proto",
+			"connect-timeout-ms": String(2 ** 31),
+		});
+		stream.end(method === "Count" ? encodeEnvelope(0, Buffer.alloc(0)) : undefined);
+		let answered = "";
+		for await (const chunk of stream) answered += chunk;
+		expect(answered).toContain("invalid_argument");
+	}
+});
