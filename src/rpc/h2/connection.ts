@@ -327,7 +327,7 @@ export function openConnection(options: ConnectionOptions): Connection {
 			return part.stream;
 		},
 		get open() {
-			return !retired && !socket.destroyed;
+			return !retired && !outgoing.ended && !socket.destroyed;
 		},
 		get streams() {
 			return streams.size;

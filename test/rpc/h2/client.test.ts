@@ -16,6 +16,9 @@ const silent = (): Socket =>
 		},
 	}) as Socket;
 
+/** One whose other side reads nothing, so that it cannot close in order. */
+const stuck = (): Socket => new Duplex({ read() {}, write() {} }) as Socket;
+
 test.each([4_000, 8_000])("one that is silent ends, with a short call every %i ms", async (everyMs) => {
 	const clock = createFakeClock();
 	let dialled = 0;
@@ -34,4 +37,21 @@ test.each([4_000, 8_000])("one that is silent ends, with a short call every %i m
 	client.close();
 	await clock.settle();
 	expect(clock.pending()).toBe(0);
+});
+
+test("a call after the server has said its last word goes to a new connection, while the old one is still closing", async () => {
+	const clock = createFakeClock();
+	const dialled: Socket[] = [];
+	const dial = () => {
+		dialled.push(stuck());
+		return dialled.at(-1)!;
+	};
+	const client = createStreamClient({ dial, limits, keptAlive, clock });
+	client.request([[":path", "/"]], hear().events);
+	dialled[0]!.push(null);
+	await clock.settle();
+	const stream = client.request([[":path", "/"]], hear().events);
+	await clock.settle();
+	expect([dialled.length, dialled[0]!.destroyed, stream.closed]).toEqual([2, false, false]);
+	client.close();
 });
