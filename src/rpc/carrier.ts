@@ -1,9 +1,9 @@
 // What carries calls between processes: a server side that takes routes and listens, a client side that gives a transport.
 //
-// A carrier is a pair of functions, `Serve` and `Connect`. One that is not HTTP (a broker, say) needs two things only: on
-// the client side a `UniversalClientFn` for `transportOver`, on the server side the handlers that `createDispatch` finds by
-// path. Errors, headers, trailers, deadlines, cancellation and all four kinds of calls then come with them. The bodies
-// that it gives must be async iterables whose iterators implement `throw`.
+// A carrier is a pair of functions, such as `serveHttp2` and `connectHttp2`. One that is not HTTP (a broker, say) needs two
+// things only: on the client side a `UniversalClientFn` for `transportOver`, on the server side the handlers that
+// `createDispatch` finds by path. Errors, headers, trailers, deadlines, cancellation and all four kinds of calls then come
+// with them. The bodies that it gives must be async iterables whose iterators implement `throw`.
 import { type ConnectRouter, createConnectRouter, type Interceptor, type Transport } from "@connectrpc/connect";
 import type { UniversalClientFn, UniversalHandler } from "@connectrpc/connect/protocol";
 import { createTransport } from "@connectrpc/connect/protocol-connect";
@@ -15,12 +15,7 @@ export type Routes = (router: ConnectRouter) => void;
 /** The largest message in either direction. A batch of 1,024 items is about 64 KiB. */
 const messageMaxBytes = 1024 * 1024;
 
-export interface MessageLimits {
-	readonly readMaxBytes: number;
-	readonly writeMaxBytes: number;
-}
-
-export const messageLimits: MessageLimits = { readMaxBytes: messageMaxBytes, writeMaxBytes: messageMaxBytes };
+export const messageLimits = { readMaxBytes: messageMaxBytes, writeMaxBytes: messageMaxBytes };
 
 export interface ServeOptions {
 	readonly routes: Routes;
@@ -40,9 +35,6 @@ export interface RpcServer {
 	close(graceMs: number): Promise<void>;
 }
 
-/** Rejects when an address cannot be had; then nothing listens. */
-export type Serve = (options: ServeOptions) => Promise<RpcServer>;
-
 export interface ConnectOptions {
 	readonly interceptors?: readonly Interceptor[];
 }
@@ -54,28 +46,21 @@ export interface RpcClient {
 	close(): void;
 }
 
-export type Connect = (address: string, options?: ConnectOptions) => RpcClient;
-
 /** The handler that serves a path of the form `/package.Service/Method`. */
 export type Dispatch = (path: string) => UniversalHandler | undefined;
 
 export interface DispatchOptions {
 	readonly routes: Routes;
 	readonly interceptors?: readonly Interceptor[];
-	readonly limits?: MessageLimits;
 }
 
 /** All handlers of the routes. Messages are never compressed: on one machine that costs more than it saves. */
-export function createHandlers({
-	routes,
-	interceptors = [],
-	limits = messageLimits,
-}: DispatchOptions): UniversalHandler[] {
+export function createHandlers({ routes, interceptors = [] }: DispatchOptions): UniversalHandler[] {
 	const router = createConnectRouter({
 		interceptors: [...interceptors],
 		acceptCompression: [],
 		maxTimeoutMs: timerMaxMs,
-		...limits,
+		...messageLimits,
 	});
 	routes(router);
 	return router.handlers;
@@ -90,7 +75,7 @@ export function createDispatch(options: DispatchOptions): Dispatch {
 export function transportOver(
 	httpClient: UniversalClientFn,
 	baseUrl: string,
-	{ interceptors = [], ...limits }: ConnectOptions & Partial<MessageLimits> = {},
+	{ interceptors = [] }: ConnectOptions = {},
 ): Transport {
 	const transport = createTransport({
 		httpClient,
@@ -101,7 +86,6 @@ export function transportOver(
 		sendCompression: null,
 		compressMinBytes: Number.MAX_SAFE_INTEGER,
 		...messageLimits,
-		...limits,
 	});
 	return withinTimers(transport);
 }

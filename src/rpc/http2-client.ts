@@ -73,7 +73,7 @@ export function connectHttp2(
 		...messageLimits,
 	});
 	const streams = createStreamClient({ dial, limits: streamLimits, keptAlive: bounds, clock: systemClock });
-	const stream = streamOverHttp2({ streams, baseUrl, interceptors, limits: messageLimits });
+	const stream = streamOverHttp2({ streams, baseUrl, interceptors });
 	return {
 		transport: withinTimers({ unary, stream }),
 		close() {

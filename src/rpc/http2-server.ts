@@ -77,6 +77,7 @@ const flushMs = 20;
 /** Deno's server knows the streams of HTTP/2 only through the requests and answers around them. */
 const speaksFrames = !("Deno" in globalThis);
 
+/** Rejects when an address cannot be had; then nothing listens. */
 export async function serveHttp2(options: ServeOptions, limits: Http2Limits = http2Limits): Promise<RpcServer> {
 	const { clock, onFault } = options;
 	const dispatch = createDispatch(options);

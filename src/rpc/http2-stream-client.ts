@@ -27,7 +27,7 @@ import {
 	endStreamFromJson,
 	validateResponse,
 } from "@connectrpc/connect/protocol-connect";
-import type { MessageLimits } from "./carrier.ts";
+import { messageLimits } from "./carrier.ts";
 import { compressedFlag, createEnvelopeReader, endFlag } from "./envelope.ts";
 import type { StreamClient } from "./h2/client.ts";
 import type { Field } from "./h2/hpack.ts";
@@ -39,14 +39,13 @@ export interface StreamCallOptions {
 	readonly streams: Pick<StreamClient, "request">;
 	readonly baseUrl: string;
 	readonly interceptors: readonly Interceptor[];
-	readonly limits: MessageLimits;
 }
 
 /** Messages that wait for their reader before the server is held up. */
 const waitingMax = 64;
 
 export function streamOverHttp2(options: StreamCallOptions): Transport["stream"] {
-	const { streams, baseUrl, interceptors, limits } = options;
+	const { streams, baseUrl, interceptors } = options;
 	const authority = new URL(baseUrl).host;
 
 	/** `onOver`: all has been said, or the call has failed. */
@@ -57,8 +56,8 @@ export function streamOverHttp2(options: StreamCallOptions): Transport["stream"]
 		signal: AbortSignal,
 		onOver: () => void,
 	) {
-		const { encode } = messageEnvelopes(method.input, limits, Code.Internal);
-		const { decode } = messageEnvelopes(method.output, limits, Code.Internal);
+		const { encode } = messageEnvelopes(method.input, Code.Internal);
+		const { decode } = messageEnvelopes(method.output, Code.Internal);
 		const trailer = new Headers();
 		const head = Promise.withResolvers<{ status: number; header: Headers }>();
 		// The call may fail before anybody waits for its head.
@@ -96,7 +95,7 @@ export function streamOverHttp2(options: StreamCallOptions): Transport["stream"]
 		}
 
 		signal.throwIfAborted();
-		const envelopes = createEnvelopeReader(limits.readMaxBytes, onEnvelope);
+		const envelopes = createEnvelopeReader(messageLimits.readMaxBytes, onEnvelope);
 		const stream = streams.request(requestFields(method, authority, requestHeader), {
 			onHead(fields) {
 				try {

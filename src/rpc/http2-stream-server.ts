@@ -20,7 +20,7 @@ import {
 	parseTimeout,
 } from "@connectrpc/connect/protocol-connect";
 import { timerMaxMs } from "../clock.ts";
-import type { MessageLimits } from "./carrier.ts";
+import { messageLimits } from "./carrier.ts";
 import { compressedFlag, createEnvelopeReader, encodeEnvelope, endFlag } from "./envelope.ts";
 import { nobody, type Stream, type StreamEvents } from "./h2/stream.ts";
 import { createInbox } from "./inbox.ts";
@@ -38,12 +38,11 @@ const waitingMax = 64;
 export function serveStream(
 	spec: Spec,
 	interceptors: readonly Interceptor[],
-	limits: MessageLimits,
 	onFault: (error: unknown, what: string) => void,
 ): Serve {
 	const { method } = spec;
-	const { decode } = messageEnvelopes(method.input, limits, Code.InvalidArgument);
-	const { encode } = messageEnvelopes(method.output, limits, Code.Internal);
+	const { decode } = messageEnvelopes(method.input, Code.InvalidArgument);
+	const { encode } = messageEnvelopes(method.output, Code.Internal);
 
 	return (stream, header, url) => {
 		const timeout = parseTimeout(header.get(headerTimeout), timerMaxMs);
@@ -64,7 +63,7 @@ export function serveStream(
 			// What still comes is thrown away, so that the client can end its side.
 			onLeft: () => stream.hold(false),
 		});
-		const envelopes = createEnvelopeReader(limits.readMaxBytes, (flags, data) => {
+		const envelopes = createEnvelopeReader(messageLimits.readMaxBytes, (flags, data) => {
 			if (flags & compressedFlag) throw new ConnectError("a message is compressed", Code.Internal);
 			if (flags & endFlag) throw new ConnectError("only an answer has a last envelope", Code.InvalidArgument);
 			requests.push(decode(data));

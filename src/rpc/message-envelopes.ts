@@ -1,7 +1,7 @@
 // The messages of a stream as envelopes, and back, within the limits of a message.
 import type { DescMessage, MessageShape } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
-import type { MessageLimits } from "./carrier.ts";
+import { messageLimits } from "./carrier.ts";
 import { envelopeHeadBytes, writeEnvelopeHead } from "./envelope.ts";
 import { codecFor } from "./hot-codecs.ts";
 
@@ -12,12 +12,9 @@ export interface MessageEnvelopes<Desc extends DescMessage> {
 	decode(data: Uint8Array): MessageShape<Desc>;
 }
 
-export function messageEnvelopes<Desc extends DescMessage>(
-	desc: Desc,
-	{ writeMaxBytes }: Pick<MessageLimits, "writeMaxBytes">,
-	unreadable: Code,
-): MessageEnvelopes<Desc> {
+export function messageEnvelopes<Desc extends DescMessage>(desc: Desc, unreadable: Code): MessageEnvelopes<Desc> {
 	const codec = codecFor(desc);
+	const { writeMaxBytes } = messageLimits;
 	return {
 		encode(message) {
 			let envelope: Buffer;

@@ -1,7 +1,7 @@
 // Finds what serves a stream: of our own clients on our own HTTP/2, and of anybody on node:http2 who speaks plain Connect.
-import { type ConnectRouter, createServiceImplSpec, type Interceptor } from "@connectrpc/connect";
+import { type ConnectRouter, createServiceImplSpec } from "@connectrpc/connect";
 import { contentTypeStreamProto, headerStreamEncoding } from "@connectrpc/connect/protocol-connect";
-import { type MessageLimits, messageLimits, type Routes } from "./carrier.ts";
+import type { DispatchOptions } from "./carrier.ts";
 import type { Field } from "./h2/hpack.ts";
 import { nobody, type Stream, type StreamEvents } from "./h2/stream.ts";
 import { type Serve, serveStream } from "./http2-stream-server.ts";
@@ -13,23 +13,20 @@ export interface StreamDispatch {
 	accept(stream: Stream, fields: readonly Field[]): StreamEvents;
 }
 
-export interface StreamDispatchOptions {
-	readonly routes: Routes;
-	readonly interceptors?: readonly Interceptor[];
-	readonly limits?: MessageLimits;
+export interface StreamDispatchOptions extends DispatchOptions {
 	/** Told of what no caller can be told. */
 	readonly onFault: (error: unknown, what: string) => void;
 }
 
 export function createStreamDispatch(options: StreamDispatchOptions): StreamDispatch {
-	const { routes, interceptors = [], limits = messageLimits, onFault } = options;
+	const { routes, interceptors = [], onFault } = options;
 	const byPath = new Map<string, Serve>();
 	const collect: ConnectRouter = {
 		handlers: [],
 		service(service, implementation) {
 			for (const spec of Object.values(createServiceImplSpec(service, implementation).methods))
 				if (spec.kind !== "unary")
-					byPath.set(`/${service.typeName}/${spec.method.name}`, serveStream(spec, interceptors, limits, onFault));
+					byPath.set(`/${service.typeName}/${spec.method.name}`, serveStream(spec, interceptors, onFault));
 			return collect;
 		},
 		rpc: () => collect,
