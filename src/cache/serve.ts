@@ -72,7 +72,7 @@ export async function serveCache(
 			const scratch = { ...storeSettings, events: false };
 			if (settings.store === "memory") return createStore(createMemoryRows(), scratch, { clock, paceMs: 0 });
 			const { openSqliteRows } = await import("./store/sqlite/rows.ts");
-			const folder = join(settings.dataDir, "warm-up");
+			const folder = join(settings.dataDir, ".warm-up");
 			const remove = () => rm(folder, { recursive: true, force: true });
 			await remove();
 			const store = createStore(await openSqliteRows(folder), scratch, { clock, paceMs: 0, turnEnds });

@@ -70,12 +70,13 @@ export const http2Limits: Http2Limits = {
  * Deno's client aborts its whole process on a GOAWAY that finds streams closed (denoland/deno#36788), and its server cuts
  * the last answers when a session closes. There a closing server refuses new calls and ends the sockets after the last.
  */
-const announcesEnd = !("Deno" in globalThis);
+const onDeno = "Deno" in globalThis;
+const announcesEnd = !onDeno;
 /** There a stream says that it is closed before its last bytes have left; so long they are given, ms. */
 const flushMs = 20;
 
 /** Deno's server knows the streams of HTTP/2 only through the requests and answers around them. */
-const speaksFrames = !("Deno" in globalThis);
+const speaksFrames = !onDeno;
 
 /** Rejects when an address cannot be had; then nothing listens. */
 export async function serveHttp2(options: ServeOptions, limits: Http2Limits = http2Limits): Promise<RpcServer> {
@@ -98,6 +99,8 @@ export async function serveHttp2(options: ServeOptions, limits: Http2Limits = ht
 	}
 
 	function onSocket(socket: Socket): void {
+		// node:http2 asks for this itself; our own streams would wait for the peer's delayed acknowledgements, 40 ms each.
+		socket.setNoDelay();
 		sockets.add(socket);
 		socket.on("close", () => sockets.delete(socket));
 	}

@@ -30,6 +30,11 @@ export function fromNode(stream: ServerHttp2Stream): Stream {
 export function hearNode(stream: ServerHttp2Stream, events: StreamEvents): void {
 	stream.on("data", events.onData);
 	stream.on("drain", events.onDrain);
-	stream.once("end", events.onEnd);
+	// One that was reset or cut says `end` as well, and only after it that it was aborted.
+	stream.once("end", () =>
+		setImmediate(() => {
+			if (!stream.aborted) events.onEnd();
+		}),
+	);
 	stream.once("close", () => events.onClose(stream.rstCode ?? h2.NGHTTP2_NO_ERROR, undefined));
 }

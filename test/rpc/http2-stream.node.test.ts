@@ -69,6 +69,34 @@ test.each(bad)("a message that %s ends the call, also where the caller goes on s
 	expect(rstCode).toBe(h2.NGHTTP2_NO_ERROR);
 });
 
+test.each([
+	["cancels", (stream: ClientHttp2Stream) => stream.close(h2.NGHTTP2_CANCEL)],
+	["closes the call without an end", (stream: ClientHttp2Stream) => stream.close(h2.NGHTTP2_NO_ERROR)],
+	["loses its connection", (stream: ClientHttp2Stream) => stream.session!.destroy()],
+])("a caller that %s between two messages is not taken for one that has said all", async (_, leave) => {
+	const heard = Promise.withResolvers<void>();
+	const end = Promise.withResolvers<unknown>();
+	const address = await serve((router) =>
+		router.service(CarrierService, {
+			async collect(messages) {
+				try {
+					for await (const _ of messages) heard.resolve();
+					end.resolve("all said");
+				} catch (error) {
+					end.resolve(ConnectError.from(error).code);
+				}
+				return {};
+			},
+		}),
+	);
+	const stream = open(address, "Collect");
+	stream.on("error", () => {});
+	stream.write(encodeEnvelope(0, Buffer.alloc(0)));
+	await heard.promise;
+	leave(stream);
+	expect(await end.promise).toBe(Code.Canceled);
+});
+
 test("a call that fails ends, also where what it was sent was never read", async () => {
 	const stream = open(await serve(createCarrierLab().routes), "Count");
 	// Far more messages than may wait, for a method that takes one.
