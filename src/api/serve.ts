@@ -12,6 +12,7 @@ import { removeStaleSocket } from "../rpc/stale-socket.ts";
 import { servesConnections } from "../runtime.ts";
 import { type FastPath, putFastPathBefore } from "./fast-path.ts";
 import type { AcceptPayment } from "./payments-route.ts";
+import { createPipeline } from "./pipeline.ts";
 import { type Problem, problemBody, problemHeaders, problemResponse, problemStatus } from "./problem.ts";
 import { rawProblem } from "./raw-answer.ts";
 
@@ -33,6 +34,8 @@ export interface ServerLimits {
 	readonly keepAliveMs: number;
 	readonly headerMaxBytes: number;
 	readonly connectionsMax: number;
+	/** Of one connection: requests that are worked on at a time. */
+	readonly underWayMax: number;
 	/** Where payments are read without node:http: how many that one answers on a connection, which then ends, so that the next is fast again. */
 	readonly requestsMax: number;
 }
@@ -44,6 +47,7 @@ export const serverLimits: ServerLimits = {
 	keepAliveMs: 80_000,
 	headerMaxBytes: 8 * 1024,
 	connectionsMax: 8_192,
+	underWayMax: 16,
 	requestsMax: 100,
 };
 
@@ -117,11 +121,12 @@ function createServer(fetch: Fetch, limits: ServerLimits, requestsMax: number): 
 	};
 	// HTTP/1.0 may have no Host; its URL needs one all the same.
 	const answer = getRequestListener(fetch, { hostname: "localhost", errorHandler: problemOfListener });
+	const pipeline = createPipeline(limits.underWayMax);
 	const server = createHttpServer(serverOptions, (incoming, outgoing) => {
 		track(incoming.socket, outgoing, requestsMax);
 		const hosts = incoming.headersDistinct.host?.length ?? 0;
 		if (hosts > 1 || (hosts === 0 && incoming.httpVersionMinor > 0)) return refuse(outgoing, notOneHost);
-		return answer(incoming, outgoing);
+		pipeline(incoming.socket, outgoing, () => void answer(incoming, outgoing));
 	});
 	server.maxConnections = limits.connectionsMax;
 	server.on("clientError", ({ code = "" }: NodeJS.ErrnoException, socket: TrackedSocket) =>
