@@ -12,7 +12,7 @@ import { removeStaleSocket } from "../rpc/stale-socket.ts";
 import { servesConnections } from "../runtime.ts";
 import { type FastPath, putFastPathBefore } from "./fast-path.ts";
 import type { AcceptPayment } from "./payments-route.ts";
-import { createPipeline } from "./pipeline.ts";
+import { createPipeline, type PipelineLimits } from "./pipeline.ts";
 import { type Problem, problemBody, problemHeaders, problemResponse, problemStatus } from "./problem.ts";
 import { rawProblem } from "./raw-answer.ts";
 
@@ -34,8 +34,7 @@ export interface ServerLimits {
 	readonly keepAliveMs: number;
 	readonly headerMaxBytes: number;
 	readonly connectionsMax: number;
-	/** Of one connection: requests that are worked on at a time. */
-	readonly underWayMax: number;
+	readonly pipeline: PipelineLimits;
 	/** Where payments are read without node:http: how many that one answers on a connection, which then ends, so that the next is fast again. */
 	readonly requestsMax: number;
 }
@@ -47,7 +46,7 @@ export const serverLimits: ServerLimits = {
 	keepAliveMs: 80_000,
 	headerMaxBytes: 8 * 1024,
 	connectionsMax: 8_192,
-	underWayMax: 16,
+	pipeline: { underWayMax: 16, waitingMax: 128 },
 	requestsMax: 100,
 };
 
@@ -121,7 +120,7 @@ function createServer(fetch: Fetch, limits: ServerLimits, requestsMax: number): 
 	};
 	// HTTP/1.0 may have no Host; its URL needs one all the same.
 	const answer = getRequestListener(fetch, { hostname: "localhost", errorHandler: problemOfListener });
-	const pipeline = createPipeline(limits.underWayMax);
+	const pipeline = createPipeline(limits.pipeline);
 	const server = createHttpServer(serverOptions, (incoming, outgoing) => {
 		track(incoming.socket, outgoing, requestsMax);
 		const hosts = incoming.headersDistinct.host?.length ?? 0;
