@@ -84,7 +84,7 @@ export function createHands(clock: Clock): Hands {
 		has: (hand) => hand.at >= 0,
 		all: () => held.slice(),
 		extend(hands, askedAtMs, leaseMs) {
-			for (const hand of hands) if (!hand.lost) hand.leaseEndsAtMs = wholeMs(askedAtMs + leaseMs);
+			for (const hand of hands) hand.leaseEndsAtMs = wholeMs(askedAtMs + leaseMs);
 		},
 		lose(tokens) {
 			const gone = new Set(tokens);

@@ -118,6 +118,17 @@ test("a lease that is lost while it is being pinned sends nothing", async () => 
 	expect(calls).toEqual(["pin 7 default", "release 7 not_charged"]);
 });
 
+test("a job whose time is over while it is being pinned sends nothing", async () => {
+	const { begin, calls, queue, controller, hand } = setup();
+	queue.pinAs = async () => {
+		controller.abort();
+		return { outcome: "pinned", requestedAtUs: sentAtUs };
+	};
+	expect(await begin()).toBe("released");
+	expect(calls).toEqual(["pin 7 default", "release 7 not_charged"]);
+	expect(hand.sent).toBe(false);
+});
+
 test("a worker that was stopped past its lease sends nothing when it goes on", async () => {
 	const { begin, calls, queue, clock } = setup();
 	queue.pinAs = async () => {
@@ -154,6 +165,15 @@ test("a charge that happened is told to the books again and again until they ans
 	expect(commits[0]).toBeGreaterThan(0);
 });
 
+test("only a charge that this job brought into the books counts for how long that takes", async () => {
+	for (const outcome of ["repeated", "stale", "refused"] as const) {
+		const { begin, queue, commits } = setup();
+		queue.settleAs = async () => outcome;
+		await begin();
+		expect(commits).toEqual([]);
+	}
+});
+
 test("what the books refuse to understand is not asked again: the job fails, loudly, and its lease is left to others", async () => {
 	const { begin, calls, queue, hand, clock } = setup();
 	queue.settleAs = () => Promise.reject(new Error("there is no such epoch"));
@@ -172,12 +192,14 @@ test("a pin that can never be made fails its job, with nothing sent", async () =
 });
 
 test("when the job's time is over it stops asking, and the lease is left to run out", async () => {
-	const { begin, queue, clock, controller } = setup();
+	const { begin, calls, queue, clock, controller } = setup();
 	queue.settleAs = () => Promise.reject(new NoAnswer("away"));
 	const end = begin();
 	await clock.advance(5_000);
+	const asked = calls.length;
 	controller.abort();
 	expect(await end).toBe("unsettled");
+	expect(calls).toHaveLength(asked);
 	expect(clock.pending()).toBe(0);
 });
 
@@ -186,6 +208,11 @@ test("an aborted job gives its payment back: what was not sent as such, what was
 	before.controller.abort();
 	expect(await before.begin()).toBe("released");
 	expect(before.calls).toEqual(["release 7 not_charged"]);
+
+	const pursued = setup(doubt);
+	pursued.controller.abort();
+	expect(await pursued.begin()).toBe("released");
+	expect(pursued.calls).toEqual(["release 7 none"]);
 
 	const during = setup();
 	during.gateway.chargeAs = (signal) =>
@@ -209,4 +236,26 @@ test("what is known of an attempt is kept for whoever must give it back", async 
 	answer.resolve({ kind: "not_charged", why: "failing" });
 	await clock.settle();
 	expect(hand.result).toBe("not_charged");
+});
+
+test("so is that its processor was asked for it, and never that a POST may have charged is forgotten for that", async () => {
+	const asked = setup(doubt);
+	asked.gateway.readBackAs = never;
+	void asked.begin();
+	expect(asked.hand.result).toBe("none");
+
+	const duplicate = setup();
+	duplicate.gateway.chargeAs = async () => ({ kind: "duplicate" });
+	duplicate.gateway.readBackAs = never;
+	void duplicate.begin();
+	await duplicate.clock.settle();
+	expect(duplicate.calls.at(-1)).toBe("read 07 default");
+	expect(duplicate.hand.result).toBe("unknown");
+
+	const turnedAway = setup();
+	turnedAway.queue.pinAs = async () => ({ outcome: "no_slot" });
+	turnedAway.queue.releaseAs = never;
+	void turnedAway.begin();
+	await turnedAway.clock.settle();
+	expect(turnedAway.hand.result).toBe("none");
 });
