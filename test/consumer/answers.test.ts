@@ -69,6 +69,14 @@ test("a read-back gives the exact amount and the time in microseconds, whatever 
 		expect(read(wrong), wrong).toEqual({ kind: "no_answer" });
 });
 
+test("a finding that may have been cut, or that came with another status, is none", () => {
+	const body = `{"correlationId":"${paymentId(1)}","amount":19.90,"requestedAt":"2025-07-15T12:00:00Z"}`;
+	expect(readReadBack("default", paymentId(1), whole(200, body)).kind).toBe("found");
+	expect(readReadBack("default", paymentId(1), whole(200, body, false)).kind).toBe("no_answer");
+	for (const status of [201, 203, 206, 404, 500])
+		expect(readReadBack("default", paymentId(1), whole(status, body)).kind, String(status)).not.toBe("found");
+});
+
 test("a read-back keeps every amount exact", () => {
 	fc.assert(
 		fc.property(fc.bigInt({ min: 1n, max: 99_999_999_999n }), (cents) => {
