@@ -66,8 +66,8 @@ class Handler implements Dispatcher.DispatchHandler {
 		this.#controller?.abort(new Error(why));
 	}
 
+	/** Only the first one counts, as a promise has it. */
 	#settle(result: Exchange): void {
-		if (this.#over) return;
 		this.#over = true;
 		this.#cutoff.removeEventListener("abort", this.#onAbort);
 		this.#resolve(result);

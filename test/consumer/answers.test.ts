@@ -102,7 +102,7 @@ test("only 404 says that a payment is not there", () => {
 });
 
 test("a health answer counts only where it is whole and sane", () => {
-	expect(readHealth(whole(200, '{"failing":true,"minResponseTime":100}'))).toEqual({
+	expect(readHealth(whole(200, '{"failing":true,"minResponseTime":99.2}'))).toEqual({
 		reachable: true,
 		failing: true,
 		minResponseMs: 100,

@@ -70,6 +70,17 @@ test("aborted before it was started, it is not sent; aborted before that, it is 
 	expect(never.dispatched()).toBe(false);
 });
 
+test("what is aborted once it was answered is left alone: its connection is of use to others", async () => {
+	const controller = new AbortController();
+	const { result, aborted, start, head, end } = setup(controller.signal);
+	start();
+	head();
+	end();
+	controller.abort();
+	expect(await result).toMatchObject({ came: "answer" });
+	expect(aborted).toEqual([]);
+});
+
 test("a request is not started twice: the second start is its abort, and what comes then is not listened to", async () => {
 	const { result, aborted, start, head, end } = setup();
 	start();

@@ -28,9 +28,11 @@ test("limiter: no bound of the deployment takes it above its own, and an overloa
 	limiter.setBound(1_000);
 	limiter.announce(60_000);
 	expect(limiter.limit).toBe(8);
-	limiter.setBound(1);
-	limiter.observe("overload", 10);
-	expect(limiter.limit).toBe(1);
+	for (const bound of [1, 0]) {
+		limiter.setBound(bound);
+		limiter.observe("overload", 10);
+		expect(limiter.limit, "there is always something to learn from").toBe(1);
+	}
 });
 
 test("limiter: it grows while it is used and all goes well, up to the deployment's bound", () => {
