@@ -1,11 +1,11 @@
 import { expect, test } from "vitest";
 import { createHands, type Hand } from "../../src/consumer/hands.ts";
 import { createJobStream, type StreamClient } from "../../src/consumer/stream.ts";
-import { createFakeClock } from "../fake-clock.ts";
+import { createFakeClock, type FakeClock } from "../fake-clock.ts";
 import { createCloud } from "./cloud.ts";
-import { makeJob, sentAtUs } from "./harness.ts";
+import { makeJob, never, sentAtUs } from "./harness.ts";
 
-function setup(wrap: (client: StreamClient) => StreamClient = (client) => client) {
+function setup(wrap: (client: StreamClient, clock: FakeClock) => StreamClient = (client) => client) {
 	const clock = createFakeClock();
 	const cloud = createCloud();
 	const hands = createHands(clock);
@@ -14,7 +14,7 @@ function setup(wrap: (client: StreamClient) => StreamClient = (client) => client
 	const note = (what: string) => (some: Hand[]) =>
 		heard.push(`${what} ${some.map((hand) => hand.job.token).join(" ")}`.trim());
 	const stream = createJobStream({
-		client: wrap(cloud.stream),
+		client: wrap(cloud.stream, clock),
 		session: "s",
 		credit: 10,
 		retryCredit: 5,
@@ -77,6 +77,24 @@ test("a stream that falls silent for the length of a lease is opened anew", asyn
 	expect(clock.pending()).toBe(0);
 });
 
+test("a queue that takes the call and never says a word is given up, and asked anew", async () => {
+	let tries = 0;
+	const { clock, stream, controller } = setup((client) => ({
+		...client,
+		async *dequeueBatch(_, options) {
+			tries++;
+			await new Promise<void>((resolve) => options?.signal?.addEventListener("abort", () => resolve()));
+		},
+	}));
+	void stream.run(controller.signal);
+	await clock.advance(4_999);
+	expect(tries).toBe(1);
+	await clock.advance(1_000);
+	expect(tries).toBe(2);
+	controller.abort();
+	await clock.settle();
+});
+
 test("pauses between tries grow, and a queue that stays away is not hammered", async () => {
 	let tries = 0;
 	const { clock, stream, controller } = setup((client) => ({
@@ -110,6 +128,86 @@ test("a renewal that gets no answer makes the stream connect anew", async () => 
 	controller.abort();
 	await clock.settle();
 	expect(clock.pending()).toBe(0);
+});
+
+test("leases that were lost while the queue was away are told so, and are not asked for again", async () => {
+	const { clock, cloud, stream, controller, hands, heard } = setup();
+	void stream.run(controller.signal);
+	await clock.settle();
+	cloud.offer(makeJob(1), makeJob(2));
+	await clock.settle();
+	const [first, second] = hands.all() as [Hand, Hand];
+	cloud.world.forget.add(1n);
+	for (const held of [[1n, 2n], [2n]]) {
+		cloud.cut();
+		await clock.settle();
+		cloud.heal();
+		await clock.advance(100);
+		expect(cloud.opened.at(-1)?.held).toEqual(held);
+	}
+	expect(heard.filter((what) => what.startsWith("lost"))).toEqual(["lost 1"]);
+	expect([hands.holds(first), hands.holds(second)]).toEqual([false, true]);
+	controller.abort();
+	await clock.settle();
+});
+
+test("leases that a renewal finds lost are told so, and what is left of them is renewed in bounded parts", async () => {
+	const { clock, cloud, stream, controller, hands, heard } = setup();
+	void stream.run(controller.signal);
+	await clock.settle();
+	void stream.renew(controller.signal);
+	cloud.offer(...Array.from({ length: 20_002 }, (_, n) => makeJob(n + 1)));
+	await clock.settle();
+	cloud.world.forget.add(20_001n);
+	await clock.advance(3_000);
+	expect(cloud.renewed.map((tokens) => tokens.length)).toEqual([20_000, 2]);
+	expect(heard.at(-1)).toBe("lost 20001");
+	expect(
+		hands
+			.all()
+			.map(hands.holds)
+			.filter((holds) => !holds),
+	).toHaveLength(1);
+	controller.abort();
+	await clock.settle();
+});
+
+test.each([
+	"renewal",
+	"reconnection",
+])("a lease counts from when a %s was asked for, however late that is answered", async (how) => {
+	let asked = 0;
+	/** The first one is answered late, and those that follow never. */
+	const late = async (clock: FakeClock): Promise<void> => (asked++ === 0 ? clock.sleep(2_000) : never());
+	const { clock, cloud, stream, controller, hands } = setup((client, clock) => ({
+		async renew(...args) {
+			if (how === "renewal") await late(clock);
+			return client.renew(...args);
+		},
+		async *dequeueBatch(...args) {
+			if (hands.size > 0) await (how === "reconnection" ? late(clock) : never());
+			yield* client.dequeueBatch(...args);
+		},
+	}));
+	void stream.run(controller.signal);
+	await clock.settle();
+	cloud.offer(makeJob(1));
+	await clock.settle();
+	const [hand] = hands.all() as [Hand];
+	if (how === "renewal") void stream.renew(controller.signal);
+	await clock.advance(2_990);
+	if (how === "reconnection") {
+		cloud.cut();
+		await clock.settle();
+		cloud.heal();
+	}
+	// Asked for after 3 s, at once or after the pause before it connects again.
+	await clock.advance(9_000);
+	expect(hands.holds(hand)).toBe(true);
+	await clock.advance(100);
+	expect(hands.holds(hand)).toBe(false);
+	controller.abort();
+	await clock.settle();
 });
 
 test("a lease that was taken up again although its job had ended meanwhile is handed over to be given back", async () => {
