@@ -218,11 +218,14 @@ test("jobs whose lease was lost while they waited are never started", async () =
 	expect(started).toEqual(["1 default", "2 default", "4 default"]);
 });
 
-test("after no slot it comes again when the pause is over, and does not spin", async () => {
+test.each([
+	{},
+	doubt("default"),
+])("after no slot it comes again when the pause is over, and does not spin (%o)", async (more) => {
 	const { clock, dispatch, started, take, board } = setup();
 	board.default.limiter.noSlot();
 	board.fallback.limiter.noSlot();
-	dispatch.accept([take(1)]);
+	dispatch.accept([take(1, more)]);
 	await clock.settle();
 	expect(started).toEqual([]);
 	expect(clock.pending()).toBe(1);
@@ -230,14 +233,42 @@ test("after no slot it comes again when the pause is over, and does not spin", a
 	expect(started).toEqual(["1 default"]);
 });
 
-test("closing returns what has waited, and starts nothing more", async () => {
-	const { clock, dispatch, started, take, dones, hands } = setup({ start: 2 });
-	dispatch.accept([1, 2, 3, 4].map((n) => take(n)));
+test("first attempts and retries take turns as they came", async () => {
+	const { clock, dispatch, started, dones, take } = setup({ start: 1, workers: 1 });
+	const first = take(1);
+	dispatch.accept([first]);
 	await clock.settle();
-	hands.lose([4n]);
-	expect(dispatch.close().map((hand) => hand.job.token)).toEqual([3n]);
-	dones[0]?.();
-	await clock.advance(10_000);
-	expect(started).toHaveLength(2);
+	for (const [n, attempts] of [
+		[2, 1],
+		[3, 0],
+		[4, 1],
+		[5, 0],
+	] as const) {
+		await clock.advance(1);
+		dispatch.accept([take(n, { attempts })]);
+	}
+	for (let i = 0; i < 4; i++) {
+		dones[i]?.();
+		await clock.settle();
+	}
+	expect(started.map((what) => what.split(" ")[0])).toEqual(["1", "2", "3", "4", "5"]);
+});
+
+test("closing returns all that has waited and whose lease is not lost, and nothing is started or left behind", async () => {
+	const { clock, dispatch, started, hands, take, down } = setup();
+	down("default");
+	down("fallback");
+	const [fresh, retry, pursued, lost] = [take(2), take(3, { attempts: 1 }), take(4, doubt("fallback")), take(5)];
+	dispatch.accept([take(1), fresh, retry, lost, take(6, doubt("fallback")), take(7, doubt("fallback")), pursued]);
+	await clock.settle();
+	const before = started.length;
+	hands.lose([5n]);
+	dispatch.changed();
+	const waited = dispatch.close();
+	expect(waited).toEqual(expect.arrayContaining([fresh, retry, pursued]));
+	expect(waited).not.toContain(lost);
 	expect(clock.pending()).toBe(0);
+	dispatch.accept([take(8), take(9, doubt("default"))]);
+	await clock.advance(60_000);
+	expect(started).toHaveLength(before);
 });
