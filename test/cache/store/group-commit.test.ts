@@ -1,5 +1,8 @@
 import { expect, test } from "vitest";
 import { createStore } from "../../../src/cache/store/group-commit.ts";
+import { createMemoryRows } from "../../../src/cache/store/memory-rows.ts";
+import type { Rows } from "../../../src/cache/store/rows.ts";
+import { StoreFailed } from "../../../src/cache/store/store.ts";
 import { createFakeClock } from "../../fake-clock.ts";
 import { sqliteMedium, storeOptions } from "./media.ts";
 import { idOf, startUs } from "./payments.ts";
@@ -22,4 +25,102 @@ test("who waits for jobs is woken after the sync of the commit that brought them
 	await answered;
 	await clock.settle();
 	expect(order).toEqual(["answered", "woken"]);
+});
+
+/** A store whose syncs end when the test says so. */
+function setup(changed: Partial<Rows> = {}) {
+	const clock = createFakeClock(startUs / 1000);
+	const syncs: PromiseWithResolvers<void>[] = [];
+	const begun: number[] = [];
+	const memory = createMemoryRows();
+	const rows: Rows = {
+		...memory,
+		begin: () => void begun.push(clock.monotonic()),
+		sync() {
+			const sync = Promise.withResolvers<void>();
+			syncs.push(sync);
+			return sync.promise;
+		},
+		...changed,
+	};
+	const store = createStore(rows, { ...storeSettings, queueMax: 1_000, events: true }, { ...storeOptions, clock });
+	const enqueue = (n: number) => store.enqueue([{ id: idOf(n), amountCents: 1n }]);
+	async function syncAll(): Promise<void> {
+		for (let turn = 0; turn < 20; turn++) {
+			for (const { resolve } of syncs.splice(0)) resolve();
+			await clock.advance(5);
+		}
+	}
+	return { clock, store, syncs, begun, enqueue, syncAll };
+}
+
+test("when a sync fails, whoever was in its commit, waited behind it or asks later is told so; nothing is written any more", async () => {
+	const { clock, store, syncs, begun, enqueue } = setup();
+	const first = Promise.allSettled([enqueue(1)]);
+	await clock.settle();
+	const behind = Promise.allSettled([enqueue(2), enqueue(3)]);
+	await clock.settle();
+	syncs[0]!.reject(new Error("the disk is gone"));
+	await clock.advance(1_000);
+	const later = [enqueue(4), store.payment(idOf(1)), store.summary({}), store.lease("a", "fresh", 1), store.figures()];
+	for (const told of [first, behind, Promise.allSettled(later)])
+		for (const answer of await told) expect(answer).toMatchObject({ reason: expect.any(StoreFailed) });
+	await store.close();
+	expect([begun, syncs.length]).toEqual([[0], 1]);
+});
+
+test("a read that fails is the end of the store, too: what waits and what comes is told so", async () => {
+	const broken = () => {
+		throw new Error("a page is damaged");
+	};
+	const { clock, store, syncs, enqueue } = setup({ summary: broken });
+	const waits = enqueue(1);
+	await clock.settle();
+	const behind = expect(enqueue(2)).rejects.toThrow(StoreFailed);
+	await expect(store.summary({})).rejects.toThrow(StoreFailed);
+	await behind;
+	syncs[0]!.resolve();
+	expect(await waits, "it is on disk").toEqual(["accepted"]);
+	await expect(enqueue(3)).rejects.toThrow(StoreFailed);
+});
+
+test("more than fits one commit goes into the next ones, unasked", async () => {
+	const { store, begun, enqueue, syncAll } = setup();
+	const answers = Promise.all(Array.from({ length: 600 }, (_, n) => enqueue(n)));
+	await syncAll();
+	expect((await answers).flat()).toEqual(Array(600).fill("accepted"));
+	expect(begun).toHaveLength(3);
+	expect(store.waiting()).toBe(600);
+});
+
+test("what only a consumer waits for, asked while a commit is under way, is carried out after it, unasked", async () => {
+	const { clock, store, syncs, enqueue, syncAll } = setup();
+	void enqueue(1);
+	await clock.settle();
+	const released = store.release([{ id: idOf(1), token: 1, epoch: 1, result: "none" }]);
+	await clock.settle();
+	expect(syncs, "the commit of the first one").toHaveLength(1);
+	await syncAll();
+	expect(await released).toEqual(["fenced"]);
+});
+
+test("purges asked for at once are one; the next one is another", async () => {
+	const { store, syncAll } = setup();
+	const purges = Promise.all([store.purge(0), store.purge(0)]);
+	await syncAll();
+	expect((await purges).map(({ epoch }) => epoch)).toEqual([2, 2]);
+	const another = store.purge(0);
+	await syncAll();
+	expect((await another).epoch).toBe(3);
+});
+
+test("who stopped listening is not called any more", async () => {
+	const { store, enqueue, syncAll } = setup();
+	let called = 0;
+	const stops = [store.subscribe(() => called++), store.watchOutbox(() => called++)];
+	for (const stop of stops) stop();
+	const answer = enqueue(1);
+	await syncAll();
+	await answer;
+	expect(called).toBe(0);
 });
