@@ -51,7 +51,7 @@ function setup(changed: Partial<Rows> = {}) {
 			await clock.advance(5);
 		}
 	}
-	return { clock, store, syncs, begun, enqueue, syncAll };
+	return { clock, store, marks: memory.marks, syncs, begun, enqueue, syncAll };
 }
 
 test("when a sync fails, whoever was in its commit, waited behind it or asks later is told so; nothing is written any more", async () => {
@@ -112,6 +112,26 @@ test("purges asked for at once are one; the next one is another", async () => {
 	const another = store.purge(0);
 	await syncAll();
 	expect((await another).epoch).toBe(3);
+});
+
+test("a store that is closed notes how far its queue was worked off, so that the next start need not look there", async () => {
+	const { store, marks, enqueue, syncAll } = setup();
+	const accepted = enqueue(1);
+	await syncAll();
+	await accepted;
+	const [job] = await store.lease("a", "fresh", 1);
+	const pinned = store.pin([{ ...job!, processor: "default" }]);
+	await syncAll();
+	const [pin] = await pinned;
+	if (pin?.outcome !== "pinned") throw new Error("not pinned");
+	const charge = { processor: "default", amountCents: 1n, requestedAtUs: pin.requestedAtUs } as const;
+	const settled = store.settle([{ ...job!, charge }]);
+	await syncAll();
+	expect(await settled).toEqual(["settled"]);
+	const closed = store.close();
+	await syncAll();
+	await closed;
+	expect(marks.doneUpTo).toBe(1);
 });
 
 test("who stopped listening is not called any more", async () => {
