@@ -99,8 +99,9 @@ export function createEngine(
 	 * `hastenMax`, those whose pauses have grown the most; the rest come when they are due.
 	 */
 	function hasten(processor: Processor): void {
+		// One that is held pauses anew when it is given back.
 		for (const row of rows.inDoubt(processor, hastenMax))
-			if (!leases.ofId(row.payment.id)) change(row, life.hasten(row.payment, clock.now() + random() * hastenSpreadMs));
+			change(row, life.hasten(row.payment, clock.now() + random() * hastenSpreadMs));
 	}
 
 	return {
@@ -235,7 +236,6 @@ export function createEngine(
 		purge(): PurgeResult {
 			const { forgotten, keptInDoubt } = rows.forgetAll();
 			leases.clear();
-			pursuits.changed();
 			fresh.clear();
 			tally.clear();
 			Object.assign(marks, epochMarks(marks.epoch + 1));

@@ -737,7 +737,7 @@ export function testStore(name: string, createUnder: () => StoreUnderTest): void
 }
 
 /** What is due at either processor. */
-async function pursue({ now, store }: Scene, session = "a"): Promise<Job[]> {
+export async function pursue({ now, store }: Scene, session = "a"): Promise<Job[]> {
 	const jobs: Job[] = [];
 	for (const processor of processors) jobs.push(...(await now(store.lease(session, processor, 9))));
 	return jobs;
@@ -749,7 +749,7 @@ function nextDueMs({ store }: Scene): number {
 }
 
 /** The charge of the n-th payment as its processor would record it. */
-async function chargeOf(scene: Scene, n: number): Promise<Charge> {
+export async function chargeOf(scene: Scene, n: number): Promise<Charge> {
 	const payment = (await scene.now(scene.store.payment(idOf(n))))!;
 	return { ...payment.pin!, amountCents: payment.amountCents };
 }
