@@ -35,6 +35,8 @@ export function testPurge(name: string, createUnder: () => StoreUnderTest): void
 			const [before] = (await scene.lease(1)) as [Job];
 			await scene.pin(before);
 			await purge(scene);
+			// Nor does another purge wait for them.
+			await scene.now(scene.store.purge(60_000));
 			await scene.now(scene.store.enqueue([{ id: idOf(9), amountCents: 1n }]));
 			const [job] = (await scene.lease(1)) as [Job];
 			expect(await scene.pin(job)).toBe("pinned");
@@ -106,6 +108,21 @@ export function testPurge(name: string, createUnder: () => StoreUnderTest): void
 			await scene.accept(1);
 			expect(await scene.state(1)).toBe("accepted");
 		});
+	});
+
+	test(`the store on ${name}: of an attempt in doubt that a restart left open, none is counted; of the next one, one is`, async () => {
+		const scene = await open();
+		await scene.accept(1);
+		const [first] = (await scene.lease(1)) as [Job];
+		await scene.pin(first);
+		await scene.now(scene.store.release([{ ...first, result: "unknown" }]));
+		for (const crash of [false, true]) {
+			if (crash) await scene.crash();
+			await scene.clock.advance(doubt.pauseMaxMs);
+			const [job] = (await pursue(scene)) as [Job];
+			expect(await scene.pin(job)).toBe("pinned");
+			expect((await scene.now(scene.store.figures())).inFlight).toEqual({ default: 1, fallback: 0 });
+		}
 	});
 
 	describe(`the store on ${name}: a person decides on what somebody works on`, () => {

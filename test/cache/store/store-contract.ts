@@ -567,6 +567,13 @@ export function testStore(name: string, createUnder: () => StoreUnderTest): void
 			await now(store.enqueue([{ id: idOf(1), amountCents: 1n }]));
 			const event = { seq: 1, type: "payment.accepted", paymentId: idOf(1), timeUs: startUs + 40_000 };
 			expect(await now(store.readOutbox(0, 9))).toEqual([event]);
+			const [job] = (await now(store.lease("a", "fresh", 1))) as [Job];
+			await now(store.pin([{ ...job, processor: "default" }]));
+			await clock.advance(60);
+			const charge = { processor: "default", amountCents: 1n, requestedAtUs: startUs + 40_000 } as const;
+			await now(store.settle([{ ...job, charge }]));
+			const next = { seq: 2, type: "payment.processed", paymentId: idOf(1), timeUs: startUs + 100_000 };
+			expect(await now(store.readOutbox(1, 9))).toEqual([next]);
 		});
 
 		test("nothing is told where events are off; what the outbox holds then stays, and can be read", async () => {
@@ -596,6 +603,7 @@ export function testStore(name: string, createUnder: () => StoreUnderTest): void
 			}
 			// Neither what is gone nor what is to come can be forgotten.
 			await forget(scene, 1);
+			expect([await told(scene), await depth(scene)]).toEqual([["3 payment.accepted 3"], 1]);
 			await forget(scene, 99);
 			expect([await told(scene), await depth(scene)]).toEqual([[], 0]);
 		});
