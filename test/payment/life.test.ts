@@ -32,6 +32,7 @@ describe("who may be asked", () => {
 		expect(first.pin).toEqual({ processor: "default", requestedAtUs: startMs * 1000 });
 		const again = life.pin(release(first, 1, "unknown"), "default", 2, startMs + 50)!;
 		expect(again.pin).toEqual(first.pin);
+		expect(life.pin(again, "default", 2, startMs + 60), "asked for twice, it is one attempt").toBe(again);
 		const remembered = life.acceptInDoubt(id, 1990n, "fallback", startMs + 0.6);
 		expect(remembered.pin).toEqual({ processor: "fallback", requestedAtUs: startMs * 1000 });
 	});

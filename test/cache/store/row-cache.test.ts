@@ -79,3 +79,30 @@ test("what was accepted of late is given out without being read", () => {
 	cached.open(2, 3, 2);
 	expect(reads).toBe(2);
 });
+
+test("no more rows are held than its bounds say: those used last, and none that wait where too many do", () => {
+	const rows = createMemoryRows();
+	const read: string[] = [];
+	const counted: Rows = {
+		...rows,
+		get(id) {
+			read.push(id);
+			return rows.get(id);
+		},
+		open(...range) {
+			read.push("open");
+			return rows.open(...range);
+		},
+	};
+	const cached = withRowCache(counted, { keptMax: 2, tailMax: 3 });
+	const row = (seq: number): Row => ({ seq, payment: accept(idOf(seq), 5n, seq) });
+	for (let n = 1; n <= 3; n++) cached.insert(accept(idOf(n), 5n, n));
+	for (const n of [1, 2, 1, 3]) cached.update(row(n));
+	for (const n of [1, 3, 2]) cached.get(idOf(n));
+	expect(read.splice(0)).toEqual([idOf(2)]);
+	cached.open(0, everything, 3);
+	expect(read.splice(0)).toEqual([]);
+	for (let n = 4; n <= 7; n++) cached.insert(accept(idOf(n), 5n, n));
+	expect(cached.open(3, everything, 9).map(({ seq }) => seq)).toEqual([4, 5, 6, 7]);
+	expect(read).toEqual(["open"]);
+});
