@@ -57,10 +57,16 @@ const anyStep: fc.Arbitrary<Step> = fc.oneof(
 
 /** A payment somewhere in its life, with all that came before; `id` is for the caller to choose. */
 export const anyLife: fc.Arbitrary<(id: string) => life.Payment[]> = fc
-	.tuple(anyAmount, fc.array(fc.tuple(anyStep, fc.nat(6_000)), { maxLength: 12 }))
-	.map(([amountCents, steps]) => (id: string) => {
+	.tuple(
+		anyAmount,
+		fc.option(anyProcessor, { freq: 4, nil: undefined }),
+		fc.array(fc.tuple(anyStep, fc.nat(6_000)), { maxLength: 12 }),
+	)
+	.map(([amountCents, remembered, steps]) => (id: string) => {
 		let nowMs = startUs / 1000;
-		const all = [life.accept(id, amountCents, startUs + 7)];
+		const all = [
+			remembered ? life.acceptInDoubt(id, amountCents, remembered, nowMs) : life.accept(id, amountCents, startUs + 7),
+		];
 		for (const [token, [step, passedMs]] of steps.entries()) {
 			nowMs += passedMs + 0.25;
 			all.push(step(all.at(-1) as life.Payment, 2 ** 40 + token, nowMs));

@@ -81,7 +81,7 @@ export function toColumns(payment: Payment): (number | string | null)[] {
 /** The attempt of a payment that was charged at the first: all that is to know of it is in the charge. */
 function onlyCharge({ charge, attemptLog }: Payment): Attempt | undefined {
 	const [first] = attemptLog;
-	if (!charge || !first || attemptLog.length > 1 || first.state !== "charged") return undefined;
+	if (!charge || first?.state !== "charged") return undefined;
 	const same = first.processor === charge.processor && first.requestedAtUs === charge.requestedAtUs;
 	return same ? first : undefined;
 }

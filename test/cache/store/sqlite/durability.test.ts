@@ -54,6 +54,23 @@ test("an acceptance is told only when its sync has ended, and the mark of what i
 	await closed;
 });
 
+test("the mark tells of what was committed before the sync began, not of what came meanwhile", async () => {
+	const folder = temporaryFolder();
+	const disk = createDisk();
+	const rows = await openSqliteRows(folder, disk);
+	const commit = () => {
+		rows.begin();
+		rows.commit();
+	};
+	commit();
+	const synced = rows.sync();
+	commit();
+	disk.waiting[0]!.resolve();
+	await synced;
+	expect(Number(readFileSync(join(folder, "high-water"), "latin1").slice(0, 15))).toBe(1);
+	rows.close();
+});
+
 test("after a failed sync nothing is acknowledged any more, and what was acknowledged before is there at the next start", async () => {
 	const folder = temporaryFolder();
 	const disk = createDisk();
