@@ -105,7 +105,7 @@ export function createBreaker(settings: BreakerSettings, clock: Clock, random: (
 	function hope(): void {
 		if (state !== "open") return;
 		tries.not_charged = 0;
-		probeAtMs = Math.min(probeAtMs, clock.monotonic());
+		probeAtMs = clock.monotonic();
 	}
 
 	return {

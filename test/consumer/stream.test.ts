@@ -1,4 +1,4 @@
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { createHands, type Hand } from "../../src/consumer/hands.ts";
 import { createJobStream, type StreamClient } from "../../src/consumer/stream.ts";
 import { createFakeClock, type FakeClock } from "../fake-clock.ts";
@@ -111,6 +111,24 @@ test("pauses between tries grow, and a queue that stays away is not hammered", a
 	controller.abort();
 	await clock.settle();
 	expect(clock.pending()).toBe(0);
+});
+
+test("each cut of a stream that was well is mended soon, however many there were, and leaves nothing behind", async () => {
+	const { clock, cloud, stream, controller } = setup();
+	const added = vi.spyOn(controller.signal, "addEventListener");
+	const removed = vi.spyOn(controller.signal, "removeEventListener");
+	const running = stream.run(controller.signal);
+	await clock.settle();
+	for (let cuts = 1; cuts <= 10; cuts++) {
+		cloud.cut();
+		await clock.settle();
+		cloud.heal();
+		await clock.advance(40);
+		expect(cloud.opened).toHaveLength(1 + cuts);
+	}
+	controller.abort();
+	await running;
+	expect(removed.mock.calls.length).toBe(added.mock.calls.length);
 });
 
 test("a renewal that gets no answer makes the stream connect anew", async () => {
