@@ -8,6 +8,7 @@ test("an id in any case is the same payment", () => {
 		fc.property(fc.uuid(), (id) => {
 			expect(parsePaymentId(id)).toBe(id);
 			expect(parsePaymentId(id.toUpperCase())).toBe(id);
+			expect(paymentIdToBytes(id.toUpperCase())).toEqual(paymentIdToBytes(id));
 		}),
 	);
 });

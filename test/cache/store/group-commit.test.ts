@@ -27,6 +27,9 @@ test("who waits for jobs is woken after the sync of the commit that brought them
 	expect(order).toEqual(["answered", "woken"]);
 });
 
+/** For the tests to tell what waits for company from what does not, ms. */
+const paceMs = 50;
+
 /** A store whose syncs end when the test says so. */
 function setup(changed: Partial<Rows> = {}) {
 	const clock = createFakeClock(startUs / 1000);
@@ -43,10 +46,14 @@ function setup(changed: Partial<Rows> = {}) {
 		},
 		...changed,
 	};
-	const store = createStore(rows, { ...storeSettings, queueMax: 1_000, events: true }, { ...storeOptions, clock });
+	const store = createStore(
+		rows,
+		{ ...storeSettings, queueMax: 1_000, events: true },
+		{ ...storeOptions, paceMs, clock },
+	);
 	const enqueue = (n: number) => store.enqueue([{ id: idOf(n), amountCents: 1n }]);
 	async function syncAll(): Promise<void> {
-		for (let turn = 0; turn < 20; turn++) {
+		for (let turn = 0; turn < 40; turn++) {
 			for (const { resolve } of syncs.splice(0)) resolve();
 			await clock.advance(5);
 		}
@@ -90,6 +97,7 @@ test("more than fits one commit goes into the next ones, unasked", async () => {
 	await syncAll();
 	expect((await answers).flat()).toEqual(Array(600).fill("accepted"));
 	expect(begun).toHaveLength(3);
+	expect(begun.at(-1)).toBeLessThan(paceMs);
 	expect(store.waiting()).toBe(600);
 });
 
@@ -128,9 +136,11 @@ test("a store that is closed notes how far its queue was worked off, so that the
 	const settled = store.settle([{ ...job!, charge }]);
 	await syncAll();
 	expect(await settled).toEqual(["settled"]);
+	const fenced = store.release([{ ...job!, result: "none" }]);
 	const closed = store.close();
 	await syncAll();
 	await closed;
+	expect(await fenced).toEqual(["fenced"]);
 	expect(marks.doneUpTo).toBe(1);
 });
 

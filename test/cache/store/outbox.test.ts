@@ -1,7 +1,10 @@
 // An event can be read only when what it tells is on disk, and is read only as it was written.
 import { describe, expect, test } from "vitest";
 import { createStore } from "../../../src/cache/store/group-commit.ts";
+import { createMemoryRows } from "../../../src/cache/store/memory-rows.ts";
+import { createOutbox } from "../../../src/cache/store/outbox.ts";
 import type { Rows } from "../../../src/cache/store/rows.ts";
+import { accept } from "../../../src/payment/life.ts";
 import { createFakeClock } from "../../fake-clock.ts";
 import { sqliteMedium, storeOptions } from "./media.ts";
 import { idOf, startUs } from "./payments.ts";
@@ -51,5 +54,11 @@ describe("the outbox", () => {
 		const store = createStore({ ...rows, outbox }, settings, { ...storeOptions, clock });
 		await store.enqueue([1, 2, 3].map((n) => ({ id: idOf(n), amountCents: 1n })));
 		await expect(store.readOutbox(0, 9)).rejects.toThrow("the store has failed");
+	});
+
+	test("tells of an acceptance with the payment's own time, which is earlier than now", () => {
+		const rows = createMemoryRows();
+		createOutbox(rows, createFakeClock(startUs / 1000)).announce(undefined, accept(idOf(1), 5n, startUs - 3));
+		expect(rows.outbox(0, 1, 1)).toMatchObject([{ type: "payment.accepted", timeUs: startUs - 3 }]);
 	});
 });
