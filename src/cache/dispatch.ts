@@ -213,7 +213,7 @@ export function createDispatcher(
 		if (stream.ended) return;
 		stream.ended = true;
 		if (error) stream.error = error;
-		if (streams.get(stream.session) === stream) streams.delete(stream.session);
+		streams.delete(stream.session);
 		stream.deliver?.([]);
 	}
 

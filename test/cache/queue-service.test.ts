@@ -1,0 +1,77 @@
+// What a session's stream and its renewals mean for what it holds.
+import { expect, test } from "vitest";
+import { Processor } from "../../src/gen/payrelay/v1/payment_pb.ts";
+import { AttemptResult } from "../../src/gen/payrelay/v1/queue_service_pb.ts";
+import { createCacheLab, follow } from "./cache-lab.ts";
+import { storeSettings } from "./dispatch-lab.ts";
+
+const id = "4a7901b8-7d26-4d9d-aa19-4dc1c7cf60b3";
+/** Half a lease, which is longer than consumers have to come back. */
+const graceMs = storeSettings.leaseMs / 2;
+
+/** A consumer with one job. */
+async function setup() {
+	const lab = createCacheLab({ settings: { reclaimMs: 1_000 } });
+	const { queue, stats, done, clock } = lab;
+	const connect = (held: { id: string; token: bigint }[] = []) => {
+		const controller = new AbortController();
+		const request = { sessionId: "a", credit: 10, pursuitCredit: 10, held };
+		const stream = follow(queue.dequeueBatch(request, { signal: controller.signal }));
+		return { stream, cut: () => controller.abort() };
+	};
+	await done(queue.enqueue({ id, amountCents: 5n }));
+	const { stream, cut } = connect();
+	await clock.advance(1);
+	const [job] = stream.items.flatMap(({ jobs }) => jobs);
+	const held = [{ id, token: job!.token }];
+	const leased = async () => Number((await done(stats.figures({}))).leased);
+	return { ...lab, connect, cut, held, leased };
+}
+
+test("what a consumer held whose stream has ended goes on to others before its lease runs out", async () => {
+	const { cut, clock, leased } = await setup();
+	cut();
+	await clock.advance(graceMs - 100);
+	expect(await leased()).toBe(1);
+	await clock.advance(200);
+	expect(await leased()).toBe(0);
+});
+
+test("one that renews a lease meanwhile, or connects again, keeps it", async () => {
+	for (const how of ["renews", "connects"]) {
+		const { cut, clock, queue, done, connect, held, leased } = await setup();
+		cut();
+		await clock.advance(graceMs - 100);
+		if (how === "connects") connect(held);
+		else await done(queue.renew({ sessionId: "a", tokens: held.map(({ token }) => token) }));
+		await clock.advance(graceMs - 100);
+		expect(await leased(), how).toBe(1);
+	}
+});
+
+test("a stream whose place another one took says nothing of its consumer", async () => {
+	const { clock, connect, held, leased } = await setup();
+	connect(held);
+	await clock.advance(graceMs + 100);
+	expect(await leased()).toBe(1);
+});
+
+test("a consumer gets no more payments that had an attempt than it asked for; where it says nothing, all of them", async () => {
+	const { queue, done, clock } = createCacheLab();
+	const ids = [1, 2, 3].map((n) => `${id.slice(0, -1)}${n}`);
+	const taken = [];
+	for (const each of ids) {
+		await done(queue.enqueue({ id: each, amountCents: 5n }));
+		const { job } = await done(queue.dequeue({ sessionId: "b" }));
+		const { token, epoch } = job!;
+		await done(queue.pin({ id: each, token, epoch, processor: Processor.DEFAULT }));
+		taken.push({ id: each, token, epoch, result: AttemptResult.NOT_CHARGED });
+	}
+	for (const each of taken) await done(queue.release(each));
+	const jobs = async (sessionId: string, retryCredit: number) => {
+		const stream = follow(queue.dequeueBatch({ sessionId, credit: 10, retryCredit }));
+		await clock.advance(50);
+		return stream.items.flatMap((message) => message.jobs).length;
+	};
+	expect([await jobs("a", 1), await jobs("c", 0)]).toEqual([1, 2]);
+});
