@@ -26,6 +26,18 @@ test("a consumer that does not come back in time has lost what it held", async (
 	expect(ended).toEqual(["a"]);
 });
 
+test("the time counts from the end of the last stream", async () => {
+	const { clock, ended, absentees } = lab();
+	absentees.left("a");
+	await clock.advance(3_000);
+	absentees.left("a");
+	await clock.advance(4_999);
+	expect(ended).toEqual([]);
+	await clock.advance(1);
+	expect(ended).toEqual(["a"]);
+	expect(clock.pending()).toBe(0);
+});
+
 test("one that comes back or renews a lease keeps it, and may leave again", async () => {
 	const { clock, ended, absentees } = lab();
 	absentees.left("a");

@@ -50,6 +50,15 @@ describe("an amount", () => {
 		);
 	});
 
+	test("as long as an amount may be written is taken, and refused beyond", () => {
+		expect(parseAmount(`1.${"0".repeat(62)}`)).toBe(100n);
+		expect(parseAmount(`1.${"0".repeat(63)}`)).toBeUndefined();
+	});
+
+	test("below zero is none of what a total is", () => {
+		for (const text of ["-1", "-0", "-0.01", "-1e2"]) expect(parseCents(text), text).toBeUndefined();
+	});
+
 	test("adds up exactly: 0.1 and 0.2 are 0.3", () => {
 		expect(formatCents(parseCents("0.1")! + parseCents("0.2")!)).toBe("0.30");
 		expect(formatCents(2n ** 53n + 1n)).toBe("90071992547409.93");
