@@ -1,11 +1,12 @@
 // What a start looks for: a single value that is not what was written, wherever it is, and commits that are not there.
+import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { expect, test } from "vitest";
 import { openSqliteRows } from "../../../../src/cache/store/sqlite/rows.ts";
 import * as life from "../../../../src/payment/life.ts";
 import { Refusal } from "../../../../src/refusal.ts";
-import { temporaryFolder } from "../media.ts";
+import { copyStore, temporaryFolder } from "../media.ts";
 import { doubt, idOf, startUs } from "../payments.ts";
 import { change } from "../rows-contract.ts";
 
@@ -59,4 +60,18 @@ test.each([
 	const opened = openSqliteRows(folder, nosync);
 	await expect(opened).rejects.toThrow(words);
 	await expect(opened).rejects.toThrow(Refusal);
+});
+
+test.each([
+	["payments.db"],
+	["payments.db", "high-water"],
+	["payments.db", "payments.db-wal"],
+])("a start is refused where %s is gone and something else of the store is there", async (...gone) => {
+	const [folder, left] = [temporaryFolder(), temporaryFolder()];
+	const rows = await openSqliteRows(folder, nosync);
+	await change(rows, () => rows.insert(life.accept(idOf(1), 100n, startUs)));
+	copyStore(folder, left);
+	rows.close();
+	for (const name of gone) rmSync(join(left, name));
+	await expect(openSqliteRows(left, nosync)).rejects.toThrow(/is missing or empty, but it was in use/);
 });
