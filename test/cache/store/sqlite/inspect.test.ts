@@ -1,5 +1,5 @@
 // What a start looks for: a single value that is not what was written, wherever it is, and commits that are not there.
-import { rmSync } from "node:fs";
+import { copyFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { expect, test } from "vitest";
@@ -74,4 +74,15 @@ test.each([
 	rows.close();
 	for (const name of gone) rmSync(join(left, name));
 	await expect(openSqliteRows(left, nosync)).rejects.toThrow(/is missing or empty, but it was in use/);
+});
+
+test("a start is refused where a single commit that was promised is not there", async () => {
+	const [folder, left] = [temporaryFolder(), temporaryFolder()];
+	const rows = await openSqliteRows(folder, nosync);
+	await change(rows, () => rows.insert(life.accept(idOf(1), 100n, startUs)));
+	copyStore(folder, left);
+	await change(rows, () => rows.insert(life.accept(idOf(2), 200n, startUs)));
+	copyFileSync(join(folder, "high-water"), join(left, "high-water"));
+	rows.close();
+	await expect(openSqliteRows(left, nosync)).rejects.toThrow("it ends at 1, but 2 were promised");
 });
