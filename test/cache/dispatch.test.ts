@@ -54,6 +54,14 @@ describe("push", () => {
 		expect(consumer.messages).toEqual([50]);
 	});
 
+	test("no message is larger than its bound, whatever the credit", async () => {
+		const lab = createLab();
+		await lab.post(600);
+		const consumer = lab.connect("a", { fresh: 1_000, pursuit: 0 });
+		await lab.clock.settle();
+		expect(consumer.messages).toEqual([256, 256, 88]);
+	});
+
 	test("a settle makes room for the next job at once", async () => {
 		const lab = createLab();
 		await lab.post(3);

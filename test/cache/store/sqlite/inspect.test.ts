@@ -1,5 +1,5 @@
 // What a start looks for: a single value that is not what was written, wherever it is, and commits that are not there.
-import { copyFileSync, rmSync } from "node:fs";
+import { copyFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { expect, test } from "vitest";
@@ -60,6 +60,7 @@ test.each([
 	const opened = openSqliteRows(folder, nosync);
 	await expect(opened).rejects.toThrow(words);
 	await expect(opened).rejects.toThrow(Refusal);
+	await expect(openSqliteRows(folder, nosync), "the folder is not held for that").rejects.toThrow(words);
 });
 
 test.each([
@@ -85,4 +86,11 @@ test("a start is refused where a single commit that was promised is not there", 
 	copyFileSync(join(folder, "high-water"), join(left, "high-water"));
 	rows.close();
 	await expect(openSqliteRows(left, nosync)).rejects.toThrow("it ends at 1, but 2 were promised");
+});
+
+test("a start is refused where the two halves of the mark of what is promised differ", async () => {
+	const folder = temporaryFolder();
+	await storeIn(folder);
+	writeFileSync(join(folder, "high-water"), `${"1".padStart(15, "0")} ${"3".padStart(15, "0")}\n`);
+	await expect(openSqliteRows(folder, nosync)).rejects.toThrow(/high-water is damaged/);
 });
