@@ -221,6 +221,36 @@ describe("a connection", () => {
 		expect(received()).toMatch(/^HTTP\/1.1 202 /);
 	});
 
+	test.each([
+		["sends the next request", payment, ["HTTP/1.1 202", "HTTP/1.1 200"]],
+		["says that no more will come", null, ["HTTP/1.1 202"]],
+	])("that %s while one is being answered gets every answer", async (_, next, answers) => {
+		const server = createServer((_, response) => void response.end("slow"));
+		ended.push(async () => server.emit("close"));
+		let answer: ((problem: Problem | undefined) => void) | undefined;
+		const hold: Api["acceptPayment"] = (_, given) => {
+			answer = given;
+		};
+		putFastPathBefore(server, hold, limits);
+		let written = "";
+		const socket = new Duplex({
+			read() {},
+			write(chunk, _, done) {
+				written += chunk;
+				done();
+			},
+		});
+		// As a socket of node:net has it.
+		Object.assign(socket, { destroySoon: () => socket.end() });
+		server.emit("connection", socket);
+		socket.push(payment);
+		await expect.poll(() => answer !== undefined).toBe(true);
+		socket.push(next);
+		await expect.poll(() => socket.isPaused() || socket.readableEnded).toBe(true);
+		answer!(undefined);
+		await expect.poll(() => written.match(/HTTP\/1.1 \d+/g)).toEqual(answers);
+	});
+
 	test("that is idle for long is closed", async () => {
 		const { server } = await serve(undefined, { ...limits, keepAliveMs: 40 });
 		const { socket, received } = await open(server.address);
