@@ -108,6 +108,14 @@ test("whatever happens: an unknown outcome binds for good, and every attempt and
 	);
 });
 
+test("of many attempts the first and the last are told", () => {
+	let payment = accepted;
+	for (let token = 1; token <= 12; token++)
+		payment = release(life.pin(payment, "default", token, startMs)!, token, "not_charged");
+	expect(payment.attempts).toBe(12);
+	expect(payment.attemptLog.map(({ token }) => token)).toEqual([1, 6, 7, 8, 9, 10, 11, 12]);
+});
+
 describe("in the books", () => {
 	test("a charge as asked for is not flagged, and nothing of its doubt is left", () => {
 		for (const payment of [pinned, inDoubt, parked]) {
