@@ -1,9 +1,5 @@
 // The one command: reads settings and starts every service, or the one that is named.
-import { createHash } from "node:crypto";
-import { once } from "node:events";
-import { createServer } from "node:net";
-import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Command } from "commander";
 import { systemClock } from "./clock.ts";
@@ -11,6 +7,8 @@ import { addSettings, readSettings, type Settings, toEnvironment } from "./confi
 import { addDeadLetters } from "./dead-letters-command.ts";
 import { createLog, prettyLines } from "./log.ts";
 import type { Processor } from "./payment/payment.ts";
+import { apiPlace, cachePlaces, namePlace, type Place, processorPlace, tellPayments, tryPlaces } from "./places.ts";
+import { formatAddress } from "./rpc/address.ts";
 import { heapFlags, selfCommand, useCompiledCode } from "./runtime.ts";
 import { runServiceProcess, type ServiceProcess, supervisedVariable } from "./service-process.ts";
 import { exitRefused, type ServiceSpec, type StopReason, supervise } from "./supervisor.ts";
@@ -22,8 +20,6 @@ const closeOfStop = 0.5;
 const exitOf: Readonly<Record<StopReason, number>> = { told: 0, refused: exitRefused, late: 1, "log lost": 1 };
 /** How long the log's last lines may take to be written, ms. */
 const lastLinesMs = 300;
-/** Linux's bound on the path of a unix socket, without its final zero. */
-const socketPathMax = 107;
 
 useCompiledCode();
 /** Left to itself V8 collects late and grows on; services keep little, but for the simulators, who keep every payment. */
@@ -70,31 +66,43 @@ function run(name: string, settings: Settings, start: Start): Promise<void> {
 	return runServiceProcess({ name, supervised, stopMs, logLevel, logFormat, start: start(settings) });
 }
 
-function startCache(settings: Settings): ServiceProcess["start"] {
+/** Where one of these places cannot be had, it is refused by its setting's name. */
+function at(places: readonly Place[], start: ServiceProcess["start"]): ServiceProcess["start"] {
 	return async (log, fail) => {
+		try {
+			return await start(log, fail);
+		} catch (error) {
+			throw await namePlace(error, places);
+		}
+	};
+}
+
+function startCache(settings: Settings): ServiceProcess["start"] {
+	const { rpc, socket } = cachePlaces(settings);
+	return at([rpc, socket], async (log, fail) => {
 		const { serveCache } = await import("./cache/serve.ts");
 		const { doubtPauseMinMs, doubtPauseMaxMs, parkAfterMs, parkedPauseMs, stopMs } = settings;
 		return serveCache(
 			{
 				...settings,
 				dataDir: resolve(settings.dataDir),
-				addresses: [cacheSocket(settings), settings.rpcAddr],
+				addresses: [socket, rpc].map(({ address }) => formatAddress(address)),
 				closeMs: stopMs * closeOfStop,
 				doubt: { pauseMinMs: doubtPauseMinMs, pauseMaxMs: doubtPauseMaxMs, parkAfterMs, parkedPauseMs },
 			},
 			log,
 			fail,
 		);
-	};
+	});
 }
 
 function startApi(settings: Settings): ServiceProcess["start"] {
-	return async (log) => {
+	const place = apiPlace(settings);
+	return at([place], async (log) => {
 		const { serveRelayApi } = await import("./api/serve-relay.ts");
-		const { apiListen, host, port, stopMs } = settings;
-		const listen = apiListen === "" ? { host, port } : { path: apiListen.replace(/^unix:/, "") };
-		return serveRelayApi({ ...settings, listen, cache: cacheAddress(settings), closeMs: stopMs * closeOfStop }, log);
-	};
+		const cache = cacheAddress(settings);
+		return serveRelayApi({ ...settings, listen: place.address, cache, closeMs: settings.stopMs * closeOfStop }, log);
+	});
 }
 
 function startConsumer(settings: Settings): ServiceProcess["start"] {
@@ -108,28 +116,21 @@ function startConsumer(settings: Settings): ServiceProcess["start"] {
 }
 
 function startProcessor(name: Processor): Start {
-	return (settings) => async () => {
-		const { serveProcessor } = await import("./processor/serve.ts");
-		const fee = name === "default" ? settings.processorDefaultFee : settings.processorFallbackFee;
-		const port = name === "default" ? settings.processorDefaultPort : settings.processorFallbackPort;
-		const { processorHost: host, processorToken: token } = settings;
-		const served = await serveProcessor({ name, host, port, feeRate: String(fee), token });
-		return { address: `http://${host}:${served.port}  (simulated)`, close: served.close };
+	return (settings) => {
+		const place = processorPlace(settings, name);
+		return at([place], async () => {
+			const { serveProcessor } = await import("./processor/serve.ts");
+			const fee = name === "default" ? settings.processorDefaultFee : settings.processorFallbackFee;
+			const { host, port } = place.address;
+			const served = await serveProcessor({ name, host, port, feeRate: String(fee), token: settings.processorToken });
+			return { address: `http://${formatAddress({ host, port: served.port })}  (simulated)`, close: served.close };
+		});
 	};
-}
-
-/** The cache's socket: beside the data unless said otherwise, or in a shorter place where that path is too long. */
-function cacheSocket({ rpcSocket, dataDir }: Settings): string {
-	if (rpcSocket !== "") return `unix:${rpcSocket}`;
-	const path = join(resolve(dataDir), "cache.sock");
-	if (Buffer.byteLength(path) <= socketPathMax) return `unix:${path}`;
-	const short = createHash("sha256").update(path).digest("hex").slice(0, 16);
-	return `unix:${join(tmpdir(), `payrelay-${short}.sock`)}`;
 }
 
 /** Where the other services reach it. */
 function cacheAddress(settings: Settings): string {
-	return settings.cacheAddr === "" ? cacheSocket(settings) : settings.cacheAddr;
+	return settings.cacheAddr === "" ? formatAddress(cachePlaces(settings).socket.address) : settings.cacheAddr;
 }
 
 function processorUrl(settings: Settings, name: Processor): string {
@@ -138,17 +139,16 @@ function processorUrl(settings: Settings, name: Processor): string {
 	return url === "" ? `http://127.0.0.1:${port}` : url;
 }
 
-/** Why the address cannot be had alone. Api processes share theirs, so they would share it with another relay's too. */
-async function takenBy(host: string, port: number): Promise<string | undefined> {
-	const probe = createServer();
-	try {
-		await once(probe.listen({ host, port }), "listening");
-		return undefined;
-	} catch (error) {
-		return (error as NodeJS.ErrnoException).code === "EADDRINUSE" ? (error as Error).message : undefined;
-	} finally {
-		probe.close();
-	}
+/** But for a socket beside the data, whose folder need not be there yet, and whose lock says more. */
+function placesOfAll(settings: Settings): Place[] {
+	const { rpc, socket } = cachePlaces(settings);
+	return [
+		...(settings.processorDefaultUrl === "" ? [processorPlace(settings, "default")] : []),
+		...(settings.processorFallbackUrl === "" ? [processorPlace(settings, "fallback")] : []),
+		...(settings.cacheAddr === "" ? [rpc] : []),
+		...(settings.cacheAddr === "" && settings.rpcSocket !== "" ? [socket] : []),
+		apiPlace(settings),
+	];
 }
 
 async function runAll(settings: Settings): Promise<void> {
@@ -168,9 +168,9 @@ async function runAll(settings: Settings): Promise<void> {
 	const apis = Array.from({ length: settings.apiListen === "" ? settings.apiProcesses : 1 }, (_, i) =>
 		spec(`api ${i + 1}`, "api"),
 	);
-	const taken = settings.apiListen === "" ? await takenBy(settings.host, settings.port) : undefined;
-	if (taken !== undefined) {
-		log.fatal(`${taken}: PORT is in use, perhaps by another relay`);
+	const wrong = await tryPlaces(placesOfAll(settings));
+	if (wrong !== undefined) {
+		log.fatal(wrong);
 		await systemClock.sleep(lastLinesMs);
 		process.exit(exitRefused);
 	}
@@ -187,7 +187,7 @@ async function runAll(settings: Settings): Promise<void> {
 	process.on("SIGINT", supervisor.stop);
 	if (process.env[supervisedVariable] === "1") process.stdin.on("end", supervisor.stop).resume();
 	const ready = supervisor.ready.then(
-		() => process.stdout.write(`\nPOST payments to http://127.0.0.1:${settings.port}/payments\n`),
+		() => process.stdout.write(`\nPOST payments to ${tellPayments(apiPlace(settings))}\n`),
 		() => {
 			// Why is in the log; what it came to is what `stopped` says.
 		},

@@ -5,6 +5,7 @@ import {
 	choice,
 	fee,
 	filled,
+	host,
 	integer,
 	namespace,
 	socket,
@@ -35,7 +36,7 @@ function setting<T>(
 
 export const settingTable = {
 	port: setting("PORT", integer(1, 65535), 9999, "port", "where the HTTP API listens"),
-	host: setting("HOST", filled(), "0.0.0.0", "address", "where the HTTP API listens"),
+	host: setting("HOST", host(), "0.0.0.0", "address", "where the HTTP API listens"),
 	apiListen: setting(
 		"API_LISTEN",
 		socket(),
@@ -222,7 +223,7 @@ export const settingTable = {
 		"share",
 		"what the fallback one takes of an amount",
 	),
-	processorHost: setting("PROCESSOR_HOST", text(), "127.0.0.1", "address", "where the simulators listen"),
+	processorHost: setting("PROCESSOR_HOST", host(), "127.0.0.1", "address", "where the simulators listen"),
 	processorDefaultPort: setting("PROCESSOR_DEFAULT_PORT", integer(0, 65535), 8001, "port", "of the simulator"),
 	processorFallbackPort: setting("PROCESSOR_FALLBACK_PORT", integer(0, 65535), 8002, "port", "of the simulator"),
 	processorToken: setting("PROCESSOR_TOKEN", text(), "123", "", "the simulators' first admin token"),

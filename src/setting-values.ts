@@ -34,6 +34,11 @@ export function filled(): (text: string) => string {
 	};
 }
 
+/** An IPv6 address may stand in brackets, as in a URL. */
+export function host(): (text: string) => string {
+	return (text) => filled()(text).replace(/^\[(.*)\]$/, "$1");
+}
+
 export function amqpUrls(): (text: string) => string {
 	return (text) => {
 		if (!text.split(",").every((url) => amqpHostOf(url.trim())))
@@ -83,7 +88,7 @@ export function url(): (text: string) => string {
 
 export function address(): (text: string) => string {
 	return (text) => {
-		const port = /^(?:\[[0-9a-fA-F:]+\]|[^:\s]+):(\d{1,5})$/.exec(text)?.[1];
+		const port = /^(?:\[[0-9a-fA-F:.]+\]|[^:[\]/\s]+):(\d{1,5})$/.exec(text)?.[1];
 		if (port === undefined || Number(port) > 65535) throw expected("host:port, such as 127.0.0.1:9998");
 		return text;
 	};

@@ -3,7 +3,6 @@ import type { Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { createAdaptorServer } from "@hono/node-server";
 import { type Clock, systemClock } from "../clock.ts";
-import { Refusal } from "../refusal.ts";
 import { createProcessorApp } from "./app.ts";
 import { createFeeRate } from "./fee.ts";
 import { createProcessor } from "./processor.ts";
@@ -33,7 +32,7 @@ const headersTimeoutMs = 30_000;
 /** Connections that may wait to be accepted: all that the limiter admits, in one burst. */
 const backlogMax = 2048;
 
-/** Rejects with a Refusal that names the setting where the port is taken. */
+/** Rejects when the address cannot be had. */
 export async function serveProcessor(options: ServeProcessorOptions): Promise<ServedProcessor> {
 	const { name, host = "127.0.0.1", port, feeRate, clock = systemClock, ...rest } = options;
 	const processor = createProcessor({ clock, ...rest });
@@ -42,10 +41,7 @@ export async function serveProcessor(options: ServeProcessorOptions): Promise<Se
 		serverOptions: { keepAliveTimeout: keepAliveTimeoutMs, headersTimeout: headersTimeoutMs },
 	}) as Server;
 	await new Promise<void>((resolve, reject) => {
-		server.once("error", (error: NodeJS.ErrnoException) => {
-			const setting = `PROCESSOR_${name.toUpperCase()}_PORT`;
-			reject(error.code === "EADDRINUSE" ? new Refusal(`${error.message}: ${setting} is in use`) : error);
-		});
+		server.once("error", reject);
 		server.listen({ port, host, backlog: backlogMax }, resolve);
 	});
 	// One connection that cannot be accepted is no reason to end.

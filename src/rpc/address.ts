@@ -1,6 +1,7 @@
 // Where a server listens: a TCP address `host:port`, or the path of a unix socket `unix:PATH`.
 
-export type Address = { readonly host: string; readonly port: number } | { readonly path: string };
+export type TcpAddress = { readonly host: string; readonly port: number };
+export type Address = TcpAddress | { readonly path: string };
 
 /** Throws a RangeError that names what was expected. An IPv6 host is written in brackets. */
 export function parseAddress(text: string): Address {

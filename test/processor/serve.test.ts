@@ -137,9 +137,7 @@ test("closing ends at once what still sleeps, and the port can be taken again; a
 	await configure("delay", { delay: 600_000 });
 	const sleeping = converse(port, postText(1));
 	await expect.poll(async () => (await figures()).posts).toBe(1);
-	await expect(serveProcessor({ name: "other", port, feeRate: "0" })).rejects.toThrow(
-		/EADDRINUSE.*: PROCESSOR_OTHER_PORT is in use/,
-	);
+	await expect(serveProcessor({ name: "other", port, feeRate: "0" })).rejects.toThrow("EADDRINUSE");
 	await served!.close();
 	expect((await sleeping).received).toBe("");
 	served = await serveProcessor({ name: "other", port, feeRate: "0" });

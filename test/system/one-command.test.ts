@@ -144,6 +144,25 @@ test.each(wrongSettings)(
 	},
 );
 
+const wrongPlaces = [
+	["HOST", "192.0.2.1", "an address of this machine"],
+	["RPC_ADDR", "nobody.invalid:1025", "an address of this machine"],
+	["API_LISTEN", "unix:/nowhere/api.sock", "a folder that is there"],
+];
+
+test.each(wrongPlaces)(
+	"%s=%s is refused before anything is started, with what was expected",
+	{ timeout: testMaxMs },
+	async (name, value, expected) => {
+		const relay = await startRelay({ settings: { [name as string]: value as string } });
+		const exit = await within("the refusal", 20_000, relay.exited);
+		expect(exit.code).toBe(78);
+		expect(relay.output()).toContain(`${name} is ${value}. Expected`);
+		expect(relay.output()).toContain(expected);
+		expect(relay.output()).not.toContain(" ready ");
+	},
+);
+
 test("a second relay on the same data refuses to start and says why; the first works on", {
 	timeout: testMaxMs,
 }, async () => {
