@@ -11,7 +11,12 @@ export function addSettings(command: Command): Command {
 		const option = new Option(`${flag(name)} <${value}>`, meaning).env(name).argParser(parse);
 		command.addOption(option.default(fallback, fallback === "" ? "none" : String(fallback)));
 	}
-	return command;
+	return command.configureOutput({ outputError: (text, write) => write(withoutPasswords(text)) });
+}
+
+/** What is said of a wrong value quotes it, and a URL may have a user and a password. */
+function withoutPasswords(text: string): string {
+	return text.replace(/:\/\/.*@(?=.*' (?:from env|is invalid))/s, "://***@");
 }
 
 /** The settings that a command was given. A wrong one ends the process: its name, its value, and what was expected. */

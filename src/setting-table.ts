@@ -226,7 +226,7 @@ export const settingTable = {
 	processorHost: setting("PROCESSOR_HOST", host(), "127.0.0.1", "address", "where the simulators listen"),
 	processorDefaultPort: setting("PROCESSOR_DEFAULT_PORT", integer(0, 65535), 8001, "port", "of the simulator"),
 	processorFallbackPort: setting("PROCESSOR_FALLBACK_PORT", integer(0, 65535), 8002, "port", "of the simulator"),
-	processorToken: setting("PROCESSOR_TOKEN", text(), "123", "", "the simulators' first admin token"),
+	processorToken: setting("PROCESSOR_TOKEN", filled(), "123", "", "the simulators' first admin token"),
 
 	workers: setting("WORKERS", integer(1, 2_000), 1_024, "jobs", "how many payments one consumer works on at once"),
 	pursuitWorkers: setting(

@@ -82,6 +82,7 @@ export function url(): (text: string) => string {
 		const parsed = URL.canParse(text) ? new URL(text) : undefined;
 		if (!parsed || !/^https?:$/.test(parsed.protocol) || parsed.search !== "" || parsed.hash !== "")
 			throw expected("a URL such as http://127.0.0.1:8001");
+		if (parsed.username !== "" || parsed.password !== "") throw expected("a URL without user and password");
 		return parsed.href.replace(/\/$/, "");
 	};
 }

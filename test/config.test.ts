@@ -4,10 +4,8 @@ import { afterEach, describe, expect, test, vi } from "vitest";
 import { addSettings, readSettings, toEnvironment } from "../src/config.ts";
 
 /** Throws where a process would end; what it would have said is the error's message. */
-function read(...flags: string[]) {
-	const command = addSettings(new Command())
-		.exitOverride()
-		.configureOutput({ writeErr: () => {} });
+function read(flags: readonly string[] = [], writeErr: (text: string) => void = () => {}) {
+	const command = addSettings(new Command()).exitOverride().configureOutput({ writeErr });
 	return readSettings(command.parse(flags, { from: "user" }));
 }
 
@@ -17,7 +15,7 @@ describe("settings", () => {
 	test("reach a child as they were read, whatever its environment says", () => {
 		vi.stubEnv("PROCESSOR_DEFAULT_URL", "http://127.0.0.1:6");
 		vi.stubEnv("ADMIN_KEY_FILE", "/run/key");
-		const handedOn = toEnvironment(read("--processor-default-url", "", "--port", "81"));
+		const handedOn = toEnvironment(read(["--processor-default-url", "", "--port", "81"]));
 		expect(handedOn).toMatchObject({ PROCESSOR_DEFAULT_URL: "", ADMIN_KEY_FILE: "/run/key", PORT: "81" });
 		for (const [name, value] of Object.entries(handedOn)) vi.stubEnv(name, value);
 		expect(toEnvironment(read())).toEqual(handedOn);
@@ -32,16 +30,41 @@ describe("settings", () => {
 		"amqp://a,",
 		"",
 	])("a broker's URL is not %o", (url) =>
-		expect(() => read("--amqp-url", url)).toThrow(/Expected amqp\[s\]:\/\/.*, several separated by commas\./));
+		expect(() => read(["--amqp-url", url])).toThrow(/Expected amqp\[s\]:\/\/.*, several separated by commas\./));
 
 	test("a broker's URLs may be several, of names with any characters", () => {
 		const url = "amqp://a%25:b%2Fc@host/%2F, amqps://[::1]:1";
-		expect(read("--amqp-url", url).amqpUrl).toBe(url);
+		expect(read(["--amqp-url", url]).amqpUrl).toBe(url);
+	});
+
+	test.each([
+		["--processor-default-url", "http://relay:hunter2@127.0.0.1:1", "a URL without user and password"],
+		["--processor-fallback-url", "http://hunter2@127.0.0.1:1", "a URL without user and password"],
+		["--processor-default-url", "ftp://relay:hunter2@127.0.0.1:1", "a URL such as"],
+		["--amqp-url", "amqp://relay:hunter2@a, http://relay:hunter2@127.0.0.1:1", "amqp[s]://[user[:password]@]host"],
+	])("a wrong URL is told without its password: %s %s", (flag, url, expected) => {
+		let told = "";
+		expect(() => read([flag, url], (text) => (told += text))).toThrow();
+		expect(told).toContain(flag);
+		expect(told).toContain("***@127.0.0.1:1'");
+		expect(told).toContain(`Expected ${expected}`);
+		expect(told).not.toContain("hunter2");
+	});
+
+	test("so is one from the environment", () => {
+		vi.stubEnv("PROCESSOR_DEFAULT_URL", "http://relay:hunt'er2@127.0.0.1:1");
+		let told = "";
+		expect(() => read([], (text) => (told += text))).toThrow();
+		expect(told).toContain("value 'http://***@127.0.0.1:1' from env 'PROCESSOR_DEFAULT_URL' is invalid.");
+	});
+
+	test("the simulators' token is not empty", () => {
+		expect(() => read(["--processor-token", ""])).toThrow("Expected a value that is not empty.");
 	});
 
 	test("name two processors", () => {
 		const [url, same, other] = ["http://127.0.0.1:1", "http://127.0.0.1:1/", "http://127.0.0.1:2"] as const;
-		const urls = (fallback: string) => read("--processor-default-url", url, "--processor-fallback-url", fallback);
+		const urls = (fallback: string) => read(["--processor-default-url", url, "--processor-fallback-url", fallback]);
 		expect(() => urls(same)).toThrow(
 			/PROCESSOR_DEFAULT_URL and PROCESSOR_FALLBACK_URL are both http:\/\/127.0.0.1:1\./,
 		);
