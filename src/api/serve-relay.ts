@@ -1,14 +1,13 @@
 // The api as a process serves it: the HTTP API over the cache's RPCs.
-import { readFile } from "node:fs/promises";
 import { createClient } from "@connectrpc/connect";
 import { systemClock } from "../clock.ts";
 import { StatsService } from "../gen/payrelay/v1/stats_service_pb.ts";
 import type { Logger } from "../log.ts";
-import { Refusal } from "../refusal.ts";
 import { createBatchClient } from "../rpc/batch-client.ts";
 import { enqueueBatches } from "../rpc/batch-methods.ts";
 import { type CarrierSettings, connectCarrier } from "../rpc/connect-carrier.ts";
 import { collectGarbage } from "../runtime.ts";
+import { readAdminKey } from "./admin-key.ts";
 import { createApi } from "./api.ts";
 import { apiDefaults } from "./route.ts";
 import { type Listen, serveApi } from "./serve.ts";
@@ -78,12 +77,4 @@ export async function serveRelayApi(settings: ApiProcessSettings, log: Logger): 
 			await rpc.close();
 		},
 	};
-}
-
-async function readAdminKey(path: string): Promise<string> {
-	const key = await readFile(path, "utf8").catch((error: Error) => {
-		throw new Refusal(`ADMIN_KEY_FILE: ${error.message}; expected a file with the key`);
-	});
-	if (key.trim() === "") throw new Refusal(`ADMIN_KEY_FILE: ${path} is empty; expected a file with the key`);
-	return key.trim();
 }
