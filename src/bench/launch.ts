@@ -95,11 +95,12 @@ export function benchedCommand(module: string, words?: readonly string[], flags?
 	return selfCommand(module, words, flags, []);
 }
 
-/** As load scripts do: until there is a 2XX. */
-export async function ready(url: string, signal: AbortSignal): Promise<void> {
+/** As load scripts do: until there is a 2XX. `onWait` is told once, after a first answer that is none. */
+export async function ready(url: string, signal: AbortSignal, onWait?: (maxMs: number) => void): Promise<void> {
 	const startedMs = performance.now();
-	for (;;) {
+	for (let asked = 0; ; asked++) {
 		signal.throwIfAborted();
+		if (asked === 1) onWait?.(readyMaxMs);
 		// Not there yet is asked again; the bound is below.
 		const answer = await fetch(url, { signal }).catch(() => undefined);
 		await answer?.body?.cancel();

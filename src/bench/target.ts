@@ -68,7 +68,10 @@ export async function openTarget(options: TargetOptions, signal: AbortSignal): P
 	const url = launched?.url ?? options.url!;
 	const { defaultUrl = usualDefaultUrl, fallbackUrl = usualFallbackUrl } = launched ?? options;
 	const pids = launched?.pids ?? (options.pid === undefined ? [] : [options.pid]);
-	if (!launched) await ready(`${url.replace(/\/$/, "")}/payments-summary`, signal);
+	if (!launched) {
+		const asked = `${url.replace(/\/$/, "")}/payments-summary`;
+		await ready(asked, signal, (maxMs) => process.stderr.write(`waiting for ${asked}, ${maxMs / 1000} s at most\n`));
+	}
 	const timed = (ms: number, path: string): void => {
 		if (publicScriptAsks.test(path)) target.timed(ms);
 	};
