@@ -6,7 +6,7 @@ import { type AmqpChannel, type ChannelOptions, type KeptChannel, keepChannel } 
 import { type AmqpCounters, createAmqpCounters } from "./counters.ts";
 import { refusedBy } from "./refused.ts";
 import type { AmqpSettings } from "./settings.ts";
-import { destroy } from "./untyped.ts";
+import { destroy, leaveOutUnreadable } from "./untyped.ts";
 import { within } from "./within.ts";
 
 export interface AmqpConnection {
@@ -85,6 +85,7 @@ export function connectAmqp(
 			if (refusal) first.reject(refusal);
 			return again(refusal ?? (error as Error), `no connection to the broker at ${hostname}:${port}`);
 		}
+		leaveOutUnreadable(opened);
 		let cause: Error | undefined;
 		opened.on("error", (error) => {
 			cause ??= error;

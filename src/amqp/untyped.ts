@@ -1,6 +1,7 @@
-// The three places where the AMQP library is used beyond what its types tell; what they rely on is in its source.
+// The four places where the AMQP library is used beyond what its types tell; what they rely on is in its source.
 import type { Duplex } from "node:stream";
-import type { ChannelModel, ConfirmChannel } from "amqplib";
+import type { ChannelModel, ConfirmChannel, MessageProperties } from "amqplib";
+import { headerFrameLength, leftOut, withoutUnreadable } from "./header-frame.ts";
 
 interface Insides {
 	/** What was agreed with the broker, bytes. */
@@ -10,6 +11,10 @@ interface Insides {
 	readonly channels: (null | {
 		readonly channel: { accept(frame: unknown): void; toClosed(): void };
 	})[];
+	/** What has come and was not yet taken as frames. */
+	rest: Buffer;
+	/** The next frame, decoded, taken from `rest`; it calls itself after reading more into that. False: there is none yet. */
+	recvFrame(): false | { readonly fields: MessageProperties };
 }
 
 function insidesOf(model: ChannelModel): Insides {
@@ -37,4 +42,25 @@ export function ignoreAfterClose(model: ChannelModel, channel: ConfirmChannel): 
 	channel.once("close", () => {
 		channels[number] ??= { channel: { accept() {}, toClosed() {} } };
 	});
+}
+
+/**
+ * A message with headers that the library cannot decode arrives without those, and marked, where it would cost the
+ * connection: whoever reads it decides what becomes of it. The library decodes what it receives in no place that could be
+ * set or replaced otherwise.
+ */
+export function leaveOutUnreadable(model: ChannelModel): void {
+	const insides = insidesOf(model);
+	const recvFrame = insides.recvFrame.bind(insides);
+	insides.recvFrame = () => {
+		const { rest } = insides;
+		const length = headerFrameLength(rest);
+		const readable = length > 0 ? withoutUnreadable(rest, length) : undefined;
+		if (!readable) return recvFrame();
+		insides.rest = readable;
+		const decoded = recvFrame();
+		insides.rest = rest.subarray(length);
+		if (decoded) Object.assign(decoded.fields.headers!, { [leftOut]: true });
+		return decoded;
+	};
 }

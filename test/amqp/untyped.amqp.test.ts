@@ -1,25 +1,20 @@
-// A broker that delivers on a channel after having closed it: what RabbitMQ does now and then, done each time here by a line
-// between.
+// What the AMQP library would give a connection up for: a delivery on a channel that was closed, which RabbitMQ makes now and
+// then, and a line between here each time; and a message with headers that cannot be decoded.
 import { once } from "node:events";
 import { connect as connectTcp, createServer, type Socket } from "node:net";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { connectAmqp } from "../../src/amqp/connection.ts";
+import { headersAreWhole } from "../../src/amqp/header-frame.ts";
+import type { Delivery } from "../../src/amqp/message.ts";
 import { systemClock } from "../../src/clock.ts";
 import { brokerInstalled, sharedBrokerUrl } from "./broker.ts";
+import { field, frame, long, nested, publishRaw } from "./raw-message.ts";
 import { amqpSettings } from "./settings.ts";
 
-const [methodType, headerType, bodyType, frameEnd] = [1, 2, 3, 0xce];
+const [methodType, headerType, bodyType] = [1, 2, 3];
 /** Class and method. */
 const channelClose = 0x0014_0028;
 const basicDeliver = 0x003c_003c;
-
-function frame(type: number, channel: number, payload: Buffer): Buffer {
-	const head = Buffer.alloc(7);
-	head.writeUInt8(type, 0);
-	head.writeUInt16BE(channel, 1);
-	head.writeUInt32BE(payload.length, 3);
-	return Buffer.concat([head, payload, Buffer.of(frameEnd)]);
-}
 
 /** One message of two bytes, to a consumer named `tag`. */
 function delivery(channel: number): Buffer {
@@ -126,5 +121,45 @@ describe.skipIf(!brokerInstalled)("a broker that delivers on a channel that it h
 		await expect(channel.session!.channel.checkQueue("no-such-queue")).rejects.toThrow("404");
 		await connection.close();
 		expect(connection.connected).toBe(false);
+	});
+});
+
+describe.skipIf(!brokerInstalled)("a message with headers that cannot be decoded", () => {
+	test.each([
+		"F",
+		"A",
+	] as const)("R10 arrives without those (%s), is marked, and costs the connection nothing", async (type) => {
+		const faults: string[] = [];
+		const connection = connectAmqp(amqpSettings(sharedBrokerUrl()), "deep", {
+			clock: systemClock,
+			random: Math.random,
+			onFault: (error, what) => faults.push(`${what}: ${error.message}`),
+		});
+		onTestFinished(() => connection.close());
+		const queue = `test.${crypto.randomUUID()}`;
+		const deliveries: Delivery[] = [];
+		const both = Promise.withResolvers<void>();
+		const channel = connection.channel({
+			prefetch: 2,
+			async setup(session) {
+				await session.channel.assertQueue(queue, { autoDelete: true });
+				const onDelivery = (delivery: Delivery) => {
+					if (deliveries.push(delivery) === 2) both.resolve();
+				};
+				await session.consume(queue, onDelivery, () => {});
+			},
+		});
+		await channel.ready();
+		const headers = [nested("deep", type, 6_000), field("path", "S", long("/x"))];
+		await publishRaw(sharedBrokerUrl(), queue, { headers, correlationId: "c", body: Buffer.from("first") });
+		await channel.publish({ exchange: "", routingKey: queue, body: Buffer.from("second"), messageId: "2" });
+		await both.promise;
+		expect(deliveries.map(({ message }) => String(message.content))).toEqual(["first", "second"]);
+		const [first, second] = deliveries.map(({ message }) => message.properties);
+		expect(first).toMatchObject({ correlationId: "c", headers: { path: "/x" } });
+		expect(first!.headers).not.toHaveProperty("deep");
+		expect([headersAreWhole(first!), headersAreWhole(second!)]).toEqual([false, true]);
+		expect(faults).toEqual([]);
+		expect(connection.counters.reconnects).toBe(0);
 	});
 });

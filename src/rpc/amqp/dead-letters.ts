@@ -1,6 +1,7 @@
 // Dead letters: looking at those of a queue, and giving them once more to the queue that they came from.
 import type { ConfirmChannel, GetMessage, Options } from "amqplib";
 import type { AmqpConnection } from "../../amqp/connection.ts";
+import { headersAreWhole } from "../../amqp/header-frame.ts";
 import { PublishError, type PublishFailure } from "../../amqp/message.ts";
 import { Refusal } from "../../refusal.ts";
 
@@ -16,6 +17,8 @@ export interface DeadLetter {
 	readonly bytes: number;
 	/** When its publisher says that it was written, s since the Unix epoch. */
 	readonly timestamp: number | undefined;
+	/** Some of its headers cannot be decoded: what it says of itself may not be all. */
+	readonly headers?: "unreadable";
 }
 
 export interface DeadLetterOptions {
@@ -54,6 +57,7 @@ export async function visitDeadLetters(options: DeadLetterOptions): Promise<Dead
 
 	/** Resolves to why it could not be. */
 	async function giveBack(message: GetMessage, to: string | undefined): Promise<string | undefined> {
+		if (!headersAreWhole(message.properties)) return "some of its headers cannot be decoded, and would be lost";
 		if (to === undefined) return "nothing on it says which queue it came from";
 		try {
 			await kept.publish({
@@ -113,6 +117,7 @@ function describe({ properties, content }: GetMessage): DeadLetter {
 		messageId: text(properties.messageId),
 		bytes: content.byteLength,
 		timestamp: typeof properties.timestamp === "number" ? properties.timestamp : undefined,
+		...(!headersAreWhole(properties) && { headers: "unreadable" }),
 	};
 }
 

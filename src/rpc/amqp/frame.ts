@@ -4,6 +4,7 @@
 // the mailbox of whoever serves a call; then, for a stream, in each direction numbered frames (`head` with status and
 // headers, `data`, `end` with trailers), and beside the numbering `credit`, `cancel` and `ping`.
 import type { MessageProperties, Options } from "amqplib";
+import { headersAreWhole } from "../../amqp/header-frame.ts";
 import type { AmqpRpcBounds } from "./bounds.ts";
 
 const numbered = ["head", "data", "end"] as const;
@@ -51,6 +52,8 @@ export interface Request {
 	readonly deadlineMs?: number;
 }
 
+const undecodable = "headers that cannot be decoded";
+
 export class UnreadableMessage extends Error {
 	override readonly name = "UnreadableMessage";
 }
@@ -75,6 +78,7 @@ export function readFrame(properties: MessageProperties, body: Uint8Array, bound
 	const { type, correlationId, replyTo, headers = {} } = properties;
 	if (!kinds.has(type)) throw new UnreadableMessage("no frame of the carrier");
 	if (!isName(correlationId)) throw new UnreadableMessage("no correlation id");
+	if (!headersAreWhole(properties)) throw new UnreadableMessage(undecodable);
 	const { sequence, status, bytes, header, trailer } = headers as Record<string, unknown>;
 	const isNumbered = (numbered as readonly string[]).includes(type);
 	if (isNumbered && !isCount(sequence)) throw new UnreadableMessage(`no sequence number in ${type}`);
@@ -122,6 +126,7 @@ export function readRequest(properties: MessageProperties, body: Uint8Array, bou
 	const address = readReturnAddress(properties);
 	if (type !== "request") throw new UnreadableMessage("no request of the carrier");
 	if (address === undefined) throw new UnreadableMessage("no reply_to or no correlation id");
+	if (!headersAreWhole(properties)) throw new UnreadableMessage(undecodable);
 	if (typeof path !== "string" || !path.startsWith("/")) throw new UnreadableMessage("no path");
 	if (typeof appId !== "string" || typeof requestId !== "string")
 		throw new UnreadableMessage("no caller or request id");

@@ -11,7 +11,8 @@ import { connectHttp2 } from "../../../src/rpc/http2-client.ts";
 import { serveHttp2 } from "../../../src/rpc/http2-server.ts";
 import { traceparentKey } from "../../../src/rpc/trace.ts";
 import { createValidation } from "../../../src/rpc/validate.ts";
-import { brokerInstalled } from "../../amqp/broker.ts";
+import { brokerInstalled, sharedBrokerUrl } from "../../amqp/broker.ts";
+import { field, long, nested, publishRaw } from "../../amqp/raw-message.ts";
 import { report } from "../../system/conditions.ts";
 import { failure } from "../carrier-contract.ts";
 import { createCarrierLab } from "../carrier-service.ts";
@@ -169,6 +170,30 @@ describe.skipIf(!brokerInstalled)("a call", () => {
 		expect(letter.content).toEqual(noMessage);
 		expect(letter.properties.headers?.["x-death"]?.[0]).toMatchObject({ reason: "rejected" });
 		expect(server.counters.unreadable).toBe(3);
+	});
+
+	test("R10 a request with headers that cannot be decoded is set aside, and costs no other call anything", async () => {
+		const { server, connection } = await lab.serve(createCarrierLab());
+		const raw = await lab.raw();
+		const { queue } = await raw.assertQueue(newMailbox(lab.namespace), {});
+		const proper = { type: "request", correlationId: "a call", replyTo: queue, appId: "by hand" };
+		const path = field("path", "S", long(`/${carrierName}/Unary`));
+		const headers = [path, field("requestId", "S", long("1")), nested("header", "F", 6_000)];
+		await publishRaw(sharedBrokerUrl(), lab.queue, { ...proper, headers });
+		expect((await lab.client().client.unary({ text: "another" })).text).toBe("another");
+		let answer = await raw.get(queue);
+		await eventually(async () => {
+			if (answer === false) answer = await raw.get(queue);
+			return answer !== false;
+		});
+		if (answer === false) throw new Error("there is no answer");
+		expect(JSON.parse(String(answer.content))).toMatchObject({ code: "invalid_argument" });
+		await raw.deleteQueue(queue);
+		const dead = deadLetterQueue(lab.namespace);
+		await eventually(async () => (await raw.checkQueue(dead)).messageCount === 1);
+		expect(server.counters).toMatchObject({ unreadable: 1, redelivered: 0 });
+		expect(connection.counters.reconnects).toBe(0);
+		expect(lab.faults).toEqual([]);
 	});
 
 	test("R13 a caller that goes leaves no queue behind, and answers for it are dropped", async () => {

@@ -7,6 +7,7 @@ import { type DeadLetter, visitDeadLetters } from "../../../src/rpc/amqp/dead-le
 import { deadLetterQueue } from "../../../src/rpc/amqp/names.ts";
 import { declareDeadLetters, declareRequests } from "../../../src/rpc/amqp/topology.ts";
 import { brokerInstalled, sharedBrokerUrl } from "../../amqp/broker.ts";
+import { field, long, nested, publishRaw } from "../../amqp/raw-message.ts";
 import { amqpSettings } from "../../amqp/settings.ts";
 
 describe.skipIf(!brokerInstalled)("R10: dead letters", () => {
@@ -107,6 +108,42 @@ describe.skipIf(!brokerInstalled)("R10: dead letters", () => {
 		const { channel: raw } = channel.session!;
 		await expect.poll(() => raw.checkQueue(queue)).toMatchObject({ messageCount: 1 });
 		await expect.poll(() => raw.checkQueue(dead)).toMatchObject({ messageCount: 2 });
+	});
+
+	test("with headers that cannot be decoded are shown with what can be read, stay, and do not keep those behind them", async () => {
+		const namespace = `test-${crypto.randomUUID()}`;
+		const dead = deadLetterQueue(namespace);
+		const { channel, queue } = await openService(namespace);
+		const { channel: raw } = channel.session!;
+		const headers = [nested("deep", "F", 6_000), field("path", "S", long("/a.v1.Service/Do"))];
+		const body = Buffer.from("what");
+		await publishRaw(sharedBrokerUrl(), queue, { type: "request", appId: "someone", messageId: "deep", headers, body });
+		await channel.publish({ exchange: "", routingKey: queue, body, messageId: "behind it" });
+		for (const _ of [1, 2]) {
+			const got = await raw.get(queue);
+			if (got === false) throw new Error("the request is not there");
+			raw.reject(got, false);
+		}
+		await expect.poll(() => raw.checkQueue(dead)).toMatchObject({ messageCount: 2 });
+		const letters: DeadLetter[] = [];
+		const kept: string[] = [];
+		const visited = await visitDeadLetters({
+			connection,
+			queue: dead,
+			max: 10,
+			replay: true,
+			onLetter: (letter) => letters.push(letter),
+			onKept: ({ messageId }, why) => kept.push(`${messageId}: ${why}`),
+		});
+		expect(visited).toEqual({ seen: 2, givenBack: 1 });
+		const shown = { reason: "rejected", queue, bytes: 4 };
+		expect(letters).toMatchObject([
+			{ ...shown, messageId: "deep", path: "/a.v1.Service/Do", caller: "someone", headers: "unreadable" },
+			{ ...shown, messageId: "behind it" },
+		]);
+		expect(letters[1]).not.toHaveProperty("headers");
+		expect(kept).toEqual(["deep: some of its headers cannot be decoded, and would be lost"]);
+		await expect.poll(() => raw.checkQueue(dead)).toMatchObject({ messageCount: 1 });
 	});
 
 	test("of a queue that is not there are refused in words", async () => {
