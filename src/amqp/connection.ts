@@ -4,7 +4,7 @@ import { equalBackoffMs } from "../backoff.ts";
 import type { Clock } from "../clock.ts";
 import { type AmqpChannel, type ChannelOptions, type KeptChannel, keepChannel } from "./channel.ts";
 import { type AmqpCounters, createAmqpCounters } from "./counters.ts";
-import { refusedBy } from "./refused.ts";
+import { inWords, refusedBy } from "./refused.ts";
 import type { AmqpSettings } from "./settings.ts";
 import { destroy, leaveOutUnreadable } from "./untyped.ts";
 import { within } from "./within.ts";
@@ -83,7 +83,7 @@ export function connectAmqp(
 		} catch (error) {
 			const refusal = refusedBy(host, error as Error);
 			if (refusal) first.reject(refusal);
-			return again(refusal ?? (error as Error), `no connection to the broker at ${hostname}:${port}`);
+			return again(refusal ?? inWords(host, error as Error), `no connection to the broker at ${hostname}:${port}`);
 		}
 		leaveOutUnreadable(opened);
 		let cause: Error | undefined;

@@ -1,4 +1,4 @@
-// Whether the broker refuses us as we are set, told from what the client library says of a failed opening.
+// Why a connection could not be opened, told from what the client library says: whether the broker refuses us as we are set.
 import { Refusal } from "../refusal.ts";
 import type { AmqpHost } from "./settings.ts";
 
@@ -13,4 +13,12 @@ export function refusedBy({ hostname, port, username, vhost }: AmqpHost, error: 
 	if (/^Expected ConnectionOpenOk; got <ConnectionClose\b/.test(error.message))
 		return new Refusal(`${broker} does not let ${username} use the virtual host ${vhost}: see AMQP_URL`);
 	return undefined;
+}
+
+/** The error, in words where its own say little. Trying again may help: the broker may be starting with other settings. */
+export function inWords({ hostname, port }: AmqpHost, error: Error): Error {
+	if ((error as NodeJS.ErrnoException).code !== "ERR_SSL_WRONG_VERSION_NUMBER") return error;
+	return new Error(`port ${port} of ${hostname} does not speak TLS: see the port and the amqps in AMQP_URL`, {
+		cause: error,
+	});
 }

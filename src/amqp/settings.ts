@@ -1,6 +1,6 @@
 // Where the broker is and how to speak with it, from its URLs and the files that hold what is secret.
-import { readFile } from "node:fs/promises";
 import { Refusal } from "../refusal.ts";
+import { readCertificates, readKey, readPassword } from "./setting-files.ts";
 
 export interface AmqpHost {
 	readonly protocol: "amqp" | "amqps";
@@ -38,7 +38,7 @@ export interface AmqpOptions {
 
 const defaultPorts = { amqp: 5672, amqps: 5671 };
 
-/** What is left out is as the relay's own settings have it. */
+/** What is left out is as the relay's own settings have it. Rejects with a Refusal that names the setting that is wrong. */
 export async function readAmqpSettings({
 	amqpUrl,
 	amqpPasswordFile = "",
@@ -48,12 +48,17 @@ export async function readAmqpSettings({
 	amqpHeartbeatS = 10,
 	amqpFrameMaxBytes = 131_072,
 }: Pick<AmqpOptions, "amqpUrl"> & Partial<AmqpOptions>): Promise<AmqpSettings> {
-	const [password, ca, cert, key] = await Promise.all(
-		[amqpPasswordFile, amqpCaFile, amqpCertFile, amqpKeyFile].map(readIfNamed),
-	);
+	const [password, ca, cert] = await Promise.all([
+		readPassword(amqpPasswordFile),
+		readCertificates("AMQP_CA_FILE", amqpCaFile),
+		readCertificates("AMQP_CERT_FILE", amqpCertFile),
+	]);
+	const key = await readKey(amqpKeyFile, cert);
+	if (cert !== undefined && key === undefined)
+		throw new Refusal(`AMQP_CERT_FILE is ${amqpCertFile}, and AMQP_KEY_FILE is not set. Expected its key there.`);
 	const hosts = amqpUrl.split(",").map((url) => parseAmqpUrl(url.trim()));
 	return {
-		hosts: password === undefined ? hosts : hosts.map((host) => ({ ...host, password: password.toString().trim() })),
+		hosts: password === undefined ? hosts : hosts.map((host) => ({ ...host, password })),
 		tls: { ...(ca && { ca }), ...(cert && { cert }), ...(key && { key }) },
 		heartbeatS: amqpHeartbeatS,
 		frameMaxBytes: amqpFrameMaxBytes,
@@ -85,14 +90,5 @@ export function amqpHostOf(text: string): AmqpHost | undefined {
 		// A percent sign that encodes nothing.
 		if (error instanceof URIError) return undefined;
 		throw error;
-	}
-}
-
-async function readIfNamed(path: string): Promise<Buffer | undefined> {
-	if (path === "") return undefined;
-	try {
-		return await readFile(path);
-	} catch (error) {
-		throw new Refusal(`the file ${path} for the broker cannot be read: ${(error as Error).message}`);
 	}
 }

@@ -1,7 +1,7 @@
 // How a broker is reached: over TLS, with certificates, with a password from a file, in a virtual host, on the one of several
 // hosts that is there, and with small frames.
 import { execFile } from "node:child_process";
-import { chmod, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { chmod, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -135,6 +135,21 @@ describe.skipIf(!brokerInstalled)("a broker is reached", () => {
 
 	test("over TLS, where its certificate is for its address", async () => {
 		await call(await reach({ ...tls(own), amqpUrl: `amqps://guest:guest@127.0.0.1:${tlsPort}` }));
+	});
+
+	test("over TLS, where its authority is one of several in a file, and one's certificate and key are in the same", async () => {
+		const together = async (name: string, ...names: string[]) =>
+			writeFile(file(name), (await Promise.all(names.map((part) => readFile(file(part))))).join("a comment\n"));
+		await together("authorities.pem", "other-ca.pem", "ca.pem");
+		await together("both.pem", "client.key", "client.pem");
+		await call(await reach(tls({ amqpCaFile: "authorities.pem", amqpCertFile: "both.pem", amqpKeyFile: "both.pem" })));
+	});
+
+	test("not with a certificate and the key of another one, nor without its key", async () => {
+		const other = reach(tls({ ...own, amqpKeyFile: "server.key" }));
+		await expect(other).rejects.toThrow(`AMQP_KEY_FILE is ${file("server.key")}. Expected a file with the private key`);
+		const without = reach(tls({ amqpCertFile: "client.pem" }));
+		await expect(without).rejects.toThrow(`AMQP_CERT_FILE is ${file("client.pem")}, and AMQP_KEY_FILE is not set`);
 	});
 
 	test("not over TLS where it is not the one that was meant, nor without a certificate of one's own", async () => {
