@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { Command } from "commander";
 import type { AmqpCounters } from "../src/amqp/counters.ts";
 import { systemClock } from "../src/clock.ts";
+import { amqpUrls } from "../src/setting-values.ts";
 import { read } from "./warehouse/final-state.ts";
 import { createFleet, type Fleet } from "./warehouse/fleet.ts";
 import { integer, type Style } from "./warehouse/options.ts";
@@ -58,7 +59,7 @@ const whileDown = 20;
 
 await new Command("compare")
 	.description("Compares choreography and orchestration: messages, latency, and a service that is down or joins.")
-	.option("--amqp-url <url>", "the broker", "amqp://127.0.0.1:5672")
+	.option("--amqp-url <url>", "the broker", amqpUrls(), "amqp://127.0.0.1:5672")
 	.option("--port <port>", "the first of three, for the inventories, on loopback", integer(1, 65_533), 7070)
 	.option("--reports <count>", "reports one after the other, and then as many at once", integer(10, 2_000), 200)
 	.option("--down-ms <ms>", "how long the catalog is stopped", integer(100, 60_000), 3_000)

@@ -1,6 +1,7 @@
 // The command that compares the ways to make one call, and prints the table.
 import { readFileSync } from "node:fs";
 import { Command, InvalidArgumentError } from "commander";
+import { amqpUrls } from "../../src/setting-values.ts";
 import { compare } from "./comparison.ts";
 import { comparisonTable } from "./table.ts";
 import { wayNames, ways } from "./ways.ts";
@@ -17,7 +18,7 @@ const tickUs = 10_000;
 
 const { amqpUrl, brokerPid, calls, rounds } = new Command("compare")
 	.description("Has a token verified by another service, every way, and prints what each way costs.")
-	.option("--amqp-url <url>", "amqp://[user[:password]@]host[:port][/vhost]; without it AMQP is left out")
+	.option("--amqp-url <url>", "amqp://[user[:password]@]host[:port][/vhost]; without it AMQP is left out", amqpUrls())
 	.option("--broker-pid <pid>", "the broker's process, for its CPU; Linux")
 	.option("--calls <count>", "calls one after another; five times as many 64 at a time", count, 2_000)
 	.option("--rounds <count>", "turns of each way, whose medians are shown", count, 3)

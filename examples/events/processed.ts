@@ -8,6 +8,7 @@ import { queryPayment } from "../../src/events/query.ts";
 import { subscribe } from "../../src/events/subscriber.ts";
 import { formatCents } from "../../src/payment/amount.ts";
 import { formatInstant } from "../../src/payment/instant.ts";
+import { amqpUrls } from "../../src/setting-values.ts";
 
 interface Options {
 	readonly amqpUrl: string;
@@ -18,7 +19,7 @@ interface Options {
 
 const { amqpUrl, api, namespace, queue } = new Command("processed")
 	.description("Prints each processed payment: its id, amount, processor, and the moment that the processor recorded.")
-	.option("--amqp-url <url>", "amqp[s]://[user[:password]@]host[:port][/vhost]", "amqp://127.0.0.1:5672")
+	.option("--amqp-url <url>", "amqp[s]://[user[:password]@]host[:port][/vhost]", amqpUrls(), "amqp://127.0.0.1:5672")
 	.option("--api <url>", "the relay's HTTP API, to query payments back", "http://127.0.0.1:9999")
 	.option("--namespace <name>", "the relay's AMQP_NAMESPACE", "payrelay")
 	.option("--queue <name>", "this subscriber's own queue; processes of one name share its events", "example.processed")

@@ -2,6 +2,7 @@
 import { Command } from "commander";
 import { PublishError } from "../../src/amqp/message.ts";
 import { systemClock } from "../../src/clock.ts";
+import { amqpUrls } from "../../src/setting-values.ts";
 import { connectBroker, defaultAmqpUrl } from "./broker.ts";
 import { CallError, createFibonacciClient } from "./client.ts";
 import { rpcQueue } from "./rpc-queue.ts";
@@ -16,7 +17,7 @@ interface Options {
 const program = new Command("call")
 	.description("Asks for Fibonacci numbers, as the client of RabbitMQ's tutorial 6 does.")
 	.argument("<n...>", "which numbers")
-	.option("--amqp-url <url>", "amqp://[user[:password]@]host[:port][/vhost]", defaultAmqpUrl)
+	.option("--amqp-url <url>", "amqp://[user[:password]@]host[:port][/vhost]", amqpUrls(), defaultAmqpUrl)
 	.option("--queue <name>", "the queue of requests", rpcQueue)
 	.option("--timeout-ms <ms>", "how long each may take", wholeNumber, 10_000)
 	.parse();

@@ -8,6 +8,7 @@ import { fileURLToPath } from "node:url";
 import { Command } from "commander";
 import { systemClock } from "../../src/clock.ts";
 import { selfCommand } from "../../src/runtime.ts";
+import { amqpUrls } from "../../src/setting-values.ts";
 import { connectBroker, defaultAmqpUrl } from "./broker.ts";
 import { type CallbackQueues, createFibonacciClient } from "./client.ts";
 import { wholeNumber } from "./whole-number.ts";
@@ -31,7 +32,7 @@ interface Row {
 
 const options = new Command("callback-queues")
 	.description("Measures calls with one callback queue per client and with one per request.")
-	.option("--amqp-url <url>", "amqp://[user[:password]@]host[:port][/vhost]", defaultAmqpUrl)
+	.option("--amqp-url <url>", "amqp://[user[:password]@]host[:port][/vhost]", amqpUrls(), defaultAmqpUrl)
 	.option("--calls <count>", "calls of each kind: one after another, and 64 at a time", wholeNumber, 1_000)
 	.parse()
 	.opts<{ amqpUrl: string; calls: number }>();

@@ -2,6 +2,7 @@
 import { once } from "node:events";
 import { Command, Option } from "commander";
 import { systemClock } from "../../src/clock.ts";
+import { amqpUrls } from "../../src/setting-values.ts";
 import { connectBroker, defaultAmqpUrl, report } from "./broker.ts";
 import { fibonacci } from "./fibonacci.ts";
 import { type QueueKind, rpcQueue } from "./rpc-queue.ts";
@@ -19,7 +20,7 @@ interface Options {
 
 const options = new Command("serve")
 	.description("Answers Fibonacci numbers, as the server of RabbitMQ's tutorial 6 does. Several share the queue.")
-	.option("--amqp-url <url>", "amqp://[user[:password]@]host[:port][/vhost]", defaultAmqpUrl)
+	.option("--amqp-url <url>", "amqp://[user[:password]@]host[:port][/vhost]", amqpUrls(), defaultAmqpUrl)
 	.option("--queue <name>", "the queue of requests", rpcQueue)
 	.addOption(
 		new Option("--kind <kind>", "how that queue is declared where it is not there yet")

@@ -1,6 +1,7 @@
 // The flags that every process of the examples understands.
 import { join } from "node:path";
 import { Command, InvalidArgumentError } from "commander";
+import { amqpUrls } from "../../src/setting-values.ts";
 
 export interface Options {
 	readonly amqpUrl: string;
@@ -16,7 +17,12 @@ export type Style = "choreography" | "orchestration";
 
 export function createProgram(style: Style): Command {
 	return new Command(style)
-		.option("--amqp-url <url>", "the broker, amqp[s]://[user[:password]@]host[:port][/vhost]", "amqp://127.0.0.1:5672")
+		.option(
+			"--amqp-url <url>",
+			"the broker, amqp[s]://[user[:password]@]host[:port][/vhost]",
+			amqpUrls(),
+			"amqp://127.0.0.1:5672",
+		)
 		.option("--namespace <name>", "what the names of all queues and exchanges begin with", style)
 		.option(
 			"--data <folder>",
