@@ -33,7 +33,7 @@ export async function serveRelayApi(settings: ApiProcessSettings, log: Logger): 
 	const { acceptDeadlineMs, purgeWaitMs, adminKeyFile, closeMs } = settings;
 	const clock = systemClock;
 	const adminKey = adminKeyFile === "" ? undefined : await readAdminKey(adminKeyFile);
-	log.debug({ payments: await warmUp(clock, warmUpBounds) }, "warmed up");
+	log.debug({ madeUp: await warmUp(clock, warmUpBounds) }, "warmed up on made-up payments");
 	collectGarbage();
 	const rpc = await connectCarrier(settings, "api", {
 		clock,

@@ -62,7 +62,7 @@ export async function startCache(ports: CachePorts): Promise<CacheServer> {
 	try {
 		// One that was open before has callers, and they are waiting.
 		const how = store.boot > 1 ? "hasty" : "thorough";
-		log.info({ payments: await warmUpOnScratch(ports, how) }, "warmed up");
+		log.info({ madeUp: await warmUpOnScratch(ports, how) }, "warmed up on made-up payments, of which none is kept");
 		if (how === "thorough") collectGarbage();
 		let server: Listener | undefined;
 		const cache = createCache({

@@ -48,7 +48,7 @@ const answersOfClose = 0.1;
 export async function serveConsumer(settings: ConsumerProcessSettings, log: Logger): Promise<RunningConsumer> {
 	const clock = systemClock;
 	const consumerSettings = toConsumerSettings(settings);
-	log.debug({ payments: await warmUp(consumerSettings, clock, warmUpBounds) }, "warmed up");
+	log.debug({ madeUp: await warmUp(consumerSettings, clock, warmUpBounds) }, "warmed up on made-up payments");
 	collectSeldom();
 	const rpc = await connectCarrier(settings, "consumer", {
 		clock,

@@ -47,7 +47,7 @@ test("callers are let in once the store is open and the code is warm, and nothin
 	const { ports, events, open } = createPorts();
 	const server = await startCache(ports);
 	expect(server.address).toBe("here");
-	expect(events).toEqual(["opened", "warmed up", "listening"]);
+	expect(events).toEqual(["opened", "warmed up on made-up payments, of which none is kept", "listening"]);
 	expect(open.serving).toBe(true);
 	await createClient(QueueService, open.transport!).enqueue({ id, amountCents: 5n });
 	await server.close();
@@ -67,7 +67,7 @@ test("one that was open before lets its callers wait less for warm code", async 
 	await (await startCache(ports)).close();
 	boot++;
 	await (await startCache(ports)).close();
-	expect(warmUps).toEqual([{ payments: 32 }, { payments: 16 }]);
+	expect(warmUps).toEqual([{ madeUp: 32 }, { madeUp: 16 }]);
 });
 
 test("a warm-up that fails is told, and the service starts all the same", async () => {
