@@ -76,6 +76,8 @@ export async function startBroker({ config = [] }: BrokerOptions = {}): Promise<
 		RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS: "+S 2:2 +sbwt none +sbwtdcpu none +sbwtdio none",
 	};
 	let running: ReturnType<typeof spawn> | undefined;
+	/** It takes connections before its tool can be used. */
+	let started: Promise<unknown> | undefined;
 
 	async function start(): Promise<void> {
 		const stdio: StdioOptions = ["ignore", "pipe", "pipe"];
@@ -84,6 +86,7 @@ export async function startBroker({ config = [] }: BrokerOptions = {}): Promise<
 		node.stdout!.pipe(output, { end: false });
 		node.stderr!.pipe(output, { end: false });
 		running = node;
+		started = undefined;
 		const until = Date.now() + startMs;
 		while (!(await answers(port))) {
 			if (node.exitCode !== null || Date.now() > until)
@@ -124,6 +127,8 @@ export async function startBroker({ config = [] }: BrokerOptions = {}): Promise<
 		kill: () => end("SIGKILL"),
 		stop: () => end("SIGTERM"),
 		async ctl(...words) {
+			started ??= run(join(programs!, "rabbitmqctl"), ["-q", "await_startup"], { env, timeout: startMs });
+			await started;
 			for (let tries = 1; ; tries++)
 				try {
 					const { stdout } = await run(join(programs!, "rabbitmqctl"), ["-q", ...words], { env, timeout: ctlMs });
