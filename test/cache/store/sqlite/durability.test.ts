@@ -194,3 +194,17 @@ test("where the database's sync fails, the store ends, and the log keeps all tha
 	expect(next.open(0, count, count + 1)).toHaveLength(count);
 	next.close();
 });
+
+test("closed while the database is being synced, the store leaves the log as it is", async () => {
+	const folder = temporaryFolder();
+	const disk = createDisk();
+	const rows = await openSqliteRows(folder, disk);
+	const { count, synced } = await writeBack(rows, disk);
+	rows.close();
+	expect(statSync(join(folder, "payments.db-wal")).size).toBeGreaterThan(2 ** 22);
+	disk.waiting.pop()!.resolve();
+	await synced;
+	const next = await openSqliteRows(folder);
+	expect(next.open(0, count, count + 1)).toHaveLength(count);
+	next.close();
+});
