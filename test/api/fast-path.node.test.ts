@@ -10,6 +10,7 @@ import { putFastPathBefore } from "../../src/api/fast-path.ts";
 import type { Problem } from "../../src/api/problem.ts";
 import { serveApi, serverLimits } from "../../src/api/serve.ts";
 import { systemClock } from "../../src/clock.ts";
+import { liveBytes } from "../live-bytes.ts";
 import { type Answer, exchange, post, request } from "./bad-input.ts";
 import { createFakeQueue, fakeStats } from "./fake-cache.ts";
 
@@ -57,6 +58,16 @@ async function open(address: string): Promise<{ socket: Socket; received: () => 
 }
 
 const statuses = (answers: readonly Answer[]) => answers.map(({ status }) => status);
+
+test("connections that have gone leave nothing behind", async () => {
+	const { server } = await serve();
+	const ask = (times: number) => Promise.all(Array.from({ length: times }, () => exchange(server.address, payment, 1)));
+	await ask(50);
+	const before = liveBytes();
+	for (let round = 0; round < 40; round++) await ask(50);
+	for (let turn = 0; turn < 100; turn++) await new Promise((resolve) => setImmediate(resolve));
+	expect(liveBytes() - before).toBeLessThan(2e6);
+});
 
 describe("the answers", () => {
 	test("are those without the fast path, whatever is sent", async () => {

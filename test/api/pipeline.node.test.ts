@@ -1,18 +1,10 @@
 // Requests without end on one connection: they take no memory. On Node only: Deno reads one request of a connection at a time.
 import { once } from "node:events";
 import { connect } from "node:net";
-import { setFlagsFromString } from "node:v8";
-import { runInNewContext } from "node:vm";
 import { expect, onTestFinished, test } from "vitest";
 import { serveApi, serverLimits } from "../../src/api/serve.ts";
+import { liveBytes } from "../live-bytes.ts";
 import { request } from "./bad-input.ts";
-
-/** Of the heap, without garbage. */
-function liveBytes(): number {
-	setFlagsFromString("--expose-gc");
-	runInNewContext("gc")();
-	return process.memoryUsage().heapUsed;
-}
 
 async function serveHeld() {
 	let begun = 0;

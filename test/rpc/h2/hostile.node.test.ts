@@ -3,8 +3,6 @@
 // On Node only: the server on Deno leaves all connections to node:http2.
 import { once } from "node:events";
 import { constants as h2 } from "node:http2";
-import { setFlagsFromString } from "node:v8";
-import { runInNewContext } from "node:vm";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { Code, createClient } from "@connectrpc/connect";
 import fc from "fast-check";
@@ -16,6 +14,7 @@ import { encodeFields } from "../../../src/rpc/h2/hpack.ts";
 import { isMarked, mark } from "../../../src/rpc/h2/mark.ts";
 import { connectHttp2 } from "../../../src/rpc/http2-client.ts";
 import { type Http2Limits, http2Limits, serveHttp2 } from "../../../src/rpc/http2-server.ts";
+import { liveBytes } from "../../live-bytes.ts";
 import { failure } from "../carrier-contract.ts";
 import { createCarrierLab } from "../carrier-service.ts";
 import { CarrierService, EchoRequestSchema } from "../gen/carrier/v1/carrier_pb.ts";
@@ -190,13 +189,6 @@ test("streams beyond what all connections may have are refused, and others are s
 	one.destroy();
 	await expect.poll(isWell).toBe(undefined);
 });
-
-/** Of the heap, without garbage. */
-function liveBytes(): number {
-	setFlagsFromString("--expose-gc");
-	runInNewContext("gc")();
-	return process.memoryUsage().heapUsed;
-}
 
 test("a long message in pieces of one byte costs no more than the message", async () => {
 	const { port, isWell, faults } = await serve();
