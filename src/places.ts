@@ -11,6 +11,7 @@ import { Refusal, refusalOf } from "./refusal.ts";
 import { type Address, formatAddress, parseAddress, type TcpAddress } from "./rpc/address.ts";
 import { removeStaleSocket } from "./rpc/stale-socket.ts";
 import { settingTable } from "./setting-table.ts";
+import { socketPathMax } from "./setting-values.ts";
 
 export interface Place {
 	readonly address: Address;
@@ -19,9 +20,6 @@ export interface Place {
 	/** The one that says the port or the path; it may be the same. */
 	readonly port: string;
 }
-
-/** Linux's bound on the path of a unix socket, without its final zero. */
-const socketPathMax = 107;
 
 export function processorPlace(settings: Settings, name: Processor): Place & { readonly address: TcpAddress } {
 	const portKey = name === "default" ? "processorDefaultPort" : "processorFallbackPort";

@@ -1,4 +1,5 @@
 // Every setting: its name, default, unit and meaning, in one table.
+import { amqpUrlForm } from "./amqp/settings.ts";
 import {
 	address,
 	amqpUrls,
@@ -102,7 +103,7 @@ export const settingTable = {
 		amqpUrls(),
 		"amqp://127.0.0.1:5672",
 		"URL,…",
-		"the broker, amqp[s]://[user[:password]@]host[:port][/vhost]; nodes of one cluster separated by commas",
+		`the broker, ${amqpUrlForm}; nodes of one cluster separated by commas`,
 	),
 	amqpPasswordFile: setting("AMQP_PASSWORD_FILE", text(), "", "path", "a file with the password, instead of the URL's"),
 	amqpCaFile: setting("AMQP_CA_FILE", text(), "", "path", "the certificates, PEM, that a broker's is checked against"),

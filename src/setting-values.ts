@@ -54,12 +54,14 @@ export function namespace(): (text: string) => string {
 	};
 }
 
-/** Linux bounds the path of a unix socket to 107 bytes. */
-const socketPath = /^unix:.{1,107}$/;
+/** Linux's bound on the path of a unix socket, without its final zero, bytes. */
+export const socketPathMax = 107;
+const socketPath = new RegExp(`^unix:.{1,${socketPathMax}}$`);
 
 export function socket(): (text: string) => string {
 	return (text) => {
-		if (text !== "" && !socketPath.test(text)) throw expected("unix:PATH, with a path of 1 to 107 characters");
+		if (text !== "" && !socketPath.test(text))
+			throw expected(`unix:PATH, with a path of 1 to ${socketPathMax} characters`);
 		return text;
 	};
 }

@@ -41,8 +41,8 @@ export interface Queue {
 
 /**
  * What a POST to a processor came to. `not_charged` is proof that this POST did not charge and never will: the
- * connection was refused, 429, a 500 with an empty body, or we gave up before a byte had left. `duplicate` is 422: charged by an earlier POST. Everything
- * else is `unknown`.
+ * connection was refused, 429, a 500 with an empty body, or we gave up before a byte had left. `duplicate` is 422: charged
+ * by an earlier POST. Everything else is `unknown`.
  */
 export type ChargeAnswer =
 	| { readonly kind: "charged" }

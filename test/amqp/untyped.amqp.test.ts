@@ -1,12 +1,11 @@
 // What the AMQP library would give a connection up for: a delivery on a channel that was closed, which RabbitMQ makes now and
 // then, and a line between here each time; and a message with headers that cannot be decoded.
-import { once } from "node:events";
-import { connect as connectTcp, createServer, type Socket } from "node:net";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { connectAmqp } from "../../src/amqp/connection.ts";
 import { headersAreWhole } from "../../src/amqp/header-frame.ts";
 import type { Delivery } from "../../src/amqp/message.ts";
 import { systemClock } from "../../src/clock.ts";
+import { type Alter, startProxy } from "../system/proxy.ts";
 import { brokerInstalled, sharedBrokerUrl } from "./broker.ts";
 import { field, frame, long, nested, publishRaw } from "./raw-message.ts";
 import { amqpSettings } from "./settings.ts";
@@ -32,7 +31,7 @@ function delivery(channel: number): Buffer {
 }
 
 /** Passes all that the broker says, and a delivery after each closing of a channel. */
-function withLateDeliveries(told: () => void): (chunk: Buffer) => Buffer {
+function withLateDeliveries(told: () => void): Alter {
 	let rest: Buffer = Buffer.alloc(0);
 	return (chunk) => {
 		rest = Buffer.concat([rest, chunk]);
@@ -55,30 +54,11 @@ function withLateDeliveries(told: () => void): (chunk: Buffer) => Buffer {
 /** Listens in front of the shared broker. */
 async function startLateBroker(): Promise<{ readonly url: string; readonly late: () => number }> {
 	const broker = new URL(sharedBrokerUrl());
-	const target = { port: Number(broker.port), host: broker.hostname };
-	const sockets = new Set<Socket>();
 	let late = 0;
-	const server = createServer({ noDelay: true }, (client) => {
-		const upstream = connectTcp({ ...target, noDelay: true });
-		const pass = withLateDeliveries(() => late++);
-		client.pipe(upstream);
-		upstream.on("data", (chunk: Buffer) => client.write(pass(chunk)));
-		for (const socket of [client, upstream]) {
-			sockets.add(socket);
-			socket.on("error", () => socket.destroy());
-			socket.on("close", () => {
-				client.destroy();
-				upstream.destroy();
-			});
-		}
-	});
-	server.listen(0, "127.0.0.1");
-	await once(server, "listening");
-	onTestFinished(async () => {
-		for (const socket of sockets) socket.destroy();
-		await once(server.close(), "close");
-	});
-	broker.port = String((server.address() as { port: number }).port);
+	const target = { port: Number(broker.port), host: broker.hostname };
+	const proxy = await startProxy(target, undefined, () => withLateDeliveries(() => late++));
+	onTestFinished(() => proxy.close());
+	broker.port = String(proxy.port);
 	return { url: broker.href, late: () => late };
 }
 

@@ -2,6 +2,19 @@ import { expect, test } from "vitest";
 import { breakerDefaults, createBreaker } from "../../src/consumer/breaker.ts";
 import { createFakeClock } from "../fake-clock.ts";
 
+/** `pauseAfter`: how long the next probe waits after one with this outcome, ms; nearly the longest that it may. */
+function openBreaker() {
+	const clock = createFakeClock();
+	const breaker = createBreaker(breakerDefaults, clock, () => 0.999);
+	breaker.warn();
+	const pauseAfter = (outcome: "not_charged" | "unknown"): number => {
+		breaker.probe("probe");
+		breaker.record(outcome, "probe");
+		return breaker.probeAtMs - clock.monotonic();
+	};
+	return { breaker, pauseAfter };
+}
+
 test("it opens after failures in a row, and a success in between starts the count anew", () => {
 	const breaker = createBreaker(breakerDefaults, createFakeClock(), () => 0.5);
 	for (let i = 0; i < breakerDefaults.failuresMax - 1; i++) breaker.record("not_charged", "earlier");
@@ -129,14 +142,7 @@ test("where attempts leave payments in doubt its word is worth a probe, no more"
 });
 
 test("pauses after attempts of unknown outcome grow by themselves, whatever clear noes were between", () => {
-	const clock = createFakeClock();
-	const breaker = createBreaker(breakerDefaults, clock, () => 0.999);
-	breaker.warn();
-	const pauseAfter = (outcome: "not_charged" | "unknown"): number => {
-		breaker.probe("probe");
-		breaker.record(outcome, "probe");
-		return breaker.probeAtMs - clock.monotonic();
-	};
+	const { breaker, pauseAfter } = openBreaker();
 	for (let i = 0; i < 8; i++) pauseAfter("not_charged");
 	const first = pauseAfter("unknown");
 	expect(first).toBeLessThanOrEqual(2 * breakerDefaults.pauses.unknown.baseMs + breakerDefaults.probeMinMs);
@@ -206,14 +212,7 @@ test("opened by its own word, it closes with what was under way and is charged, 
 });
 
 test("pauses begin anew: after a clear no those for unknown outcomes, after hope those for clear noes", () => {
-	const clock = createFakeClock();
-	const breaker = createBreaker(breakerDefaults, clock, () => 0.999);
-	breaker.warn();
-	const pauseAfter = (outcome: "not_charged" | "unknown"): number => {
-		breaker.probe("probe");
-		breaker.record(outcome, "probe");
-		return breaker.probeAtMs - clock.monotonic();
-	};
+	const { breaker, pauseAfter } = openBreaker();
 	const first = pauseAfter("unknown");
 	for (let i = 0; i < 5; i++) pauseAfter("unknown");
 	const clear = pauseAfter("not_charged");

@@ -22,19 +22,26 @@ export interface LineProxy {
 
 export type Place = { readonly port: number; readonly host?: string } | { readonly path: string };
 
-/** Listens on a free port unless told where. */
-export async function startProxy(target: Place, place: Place = { port: 0, host: "127.0.0.1" }): Promise<LineProxy> {
+/** Makes of what the server of one line says, chunk by chunk, what its client hears. */
+export type Alter = (chunk: Buffer) => Buffer;
+
+/** Listens on a free port unless told where. `alter` is asked for anew for each line. */
+export async function startProxy(
+	target: Place,
+	place: Place = { port: 0, host: "127.0.0.1" },
+	alter: () => Alter = () => (chunk) => chunk,
+): Promise<LineProxy> {
 	let mode: ProxyMode = "pass";
 	let delayMs = 0;
 	let changed = Promise.withResolvers<void>();
 	const lines = new Set<() => void>();
 
-	async function pump(from: Socket, to: Socket, passes: () => boolean): Promise<void> {
+	async function pump(from: Socket, to: Socket, passes: () => boolean, change: Alter): Promise<void> {
 		for await (const chunk of from) {
 			if (delayMs > 0) await sleepMs(delayMs);
 			while (!passes() && !to.destroyed) await changed.promise;
 			if (to.destroyed) return;
-			if (!to.write(chunk)) await Promise.race([once(to, "drain"), once(to, "close")]);
+			if (!to.write(change(chunk))) await Promise.race([once(to, "drain"), once(to, "close")]);
 		}
 		to.end();
 	}
@@ -49,8 +56,13 @@ export async function startProxy(target: Place, place: Place = { port: 0, host: 
 		lines.add(end);
 		for (const socket of [client, upstream]) socket.on("error", end).on("close", end);
 		// A line that breaks breaks on both sides, and there is nobody to tell.
-		pump(client, upstream, () => mode !== "dead").catch(end);
-		pump(upstream, client, () => mode === "pass").catch(end);
+		pump(
+			client,
+			upstream,
+			() => mode !== "dead",
+			(chunk) => chunk,
+		).catch(end);
+		pump(upstream, client, () => mode === "pass", alter()).catch(end);
 	});
 	server.listen(place);
 	await once(server, "listening");
