@@ -28,10 +28,10 @@ test("processes that ask at the same time are given different ports", async () =
 		return { running, line: once(running.child.stdout ?? fail(), "data") };
 	});
 	const given = await Promise.all(asked.map(async ({ line }) => JSON.parse(String(await line)) as number[]));
+	const own = await freePorts(perProcess);
 	for (const { running } of asked) running.child.stdin?.end();
 	await Promise.all(asked.map(({ running }) => running));
 
-	const own = await freePorts(perProcess);
 	expect(new Set([...given.flat(), ...own]).size).toBe((processes + 1) * perProcess);
 });
 
