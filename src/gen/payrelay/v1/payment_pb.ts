@@ -117,14 +117,14 @@ export const Processor = {
   UNSPECIFIED: 0,
 
   /**
-   * The one with the lower fee.
+   * The one whose fee is the lower one unless the settings say otherwise.
    *
    * @generated from enum value: PROCESSOR_DEFAULT = 1;
    */
   DEFAULT: 1,
 
   /**
-   * The one with the higher fee.
+   * The one whose fee is the higher one unless the settings say otherwise.
    *
    * @generated from enum value: PROCESSOR_FALLBACK = 2;
    */

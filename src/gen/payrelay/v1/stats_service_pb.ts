@@ -341,7 +341,7 @@ export type Payment = Message<"payrelay.v1.Payment"> & {
   settledAt?: Timestamp | undefined;
 
   /**
-   * Settled with an amount or a moment that differs from what was asked: somebody should look.
+   * Settled with an amount or a moment that differs from what was asked, or after it was given up: somebody should look.
    *
    * @generated from field: bool flagged = 10;
    */
