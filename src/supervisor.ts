@@ -43,6 +43,8 @@ interface Service {
 	child?: ChildProcess;
 	exited: Promise<void>;
 	pauseMs: number;
+	/** Resolved by whichever child is ready first: one that ends before that is started again too. */
+	readonly ready: PromiseWithResolvers<void>;
 	said: boolean;
 }
 
@@ -60,7 +62,15 @@ export interface Supervisor {
 export function supervise(options: SupervisorOptions): Supervisor {
 	const { groups, clock, log, say, logLines, stopMs, startMs } = options;
 	const services = groups.map((group) =>
-		group.map((spec): Service => ({ spec, exited: Promise.resolve(), pauseMs: restartMinMs, said: false })),
+		group.map(
+			(spec): Service => ({
+				spec,
+				exited: Promise.resolve(),
+				pauseMs: restartMinMs,
+				ready: Promise.withResolvers(),
+				said: false,
+			}),
+		),
 	);
 	const stopping = new AbortController();
 	const finished = Promise.withResolvers<StopReason>();
@@ -72,9 +82,8 @@ export function supervise(options: SupervisorOptions): Supervisor {
 	// What nobody takes any more is let go: it would hold the service up, and its end would never be seen.
 	logLines.on("unpipe", (source) => source.resume());
 
-	function start(service: Service): Promise<void> {
+	function start(service: Service): void {
 		const { name, command, env } = service.spec;
-		const ready = Promise.withResolvers<void>();
 		const exited = Promise.withResolvers<void>();
 		const startedMs = clock.monotonic();
 		const child = spawn(command[0], command.slice(1), {
@@ -95,7 +104,7 @@ export function supervise(options: SupervisorOptions): Supervisor {
 			if (!service.said) say(line);
 			service.said = true;
 			cancelLate();
-			ready.resolve();
+			service.ready.resolve();
 		});
 		child.once("error", (error) => log.error({ err: error, of: name }, "cannot be started"));
 		child.once("close", (code, signal) => {
@@ -113,13 +122,12 @@ export function supervise(options: SupervisorOptions): Supervisor {
 			const pauseMs = service.pauseMs;
 			service.pauseMs = Math.min(pauseMs * 2, restartMaxMs);
 			clock.sleep(pauseMs, stopping.signal).then(
-				() => void start(service),
+				() => start(service),
 				() => {
 					// Stopped while it paused: it stays ended.
 				},
 			);
 		});
-		return ready.promise;
 	}
 
 	function killLate({ spec, child }: Service): void {
@@ -158,7 +166,8 @@ export function supervise(options: SupervisorOptions): Supervisor {
 				log.error({ of: group.map((one) => one.spec.name), startMs }, "not ready in time");
 				stop("late");
 			});
-			await Promise.race([Promise.all(group.map(start)), stopped]).finally(cancel);
+			for (const service of group) start(service);
+			await Promise.race([Promise.all(group.map(({ ready }) => ready.promise)), stopped]).finally(cancel);
 		}
 	}
 

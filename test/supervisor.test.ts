@@ -115,6 +115,22 @@ test("a service that hangs when it is started again is killed, and started once 
 	await logs('"signal":"SIGKILL"', 2);
 });
 
+test("a service that dies before it was ever ready is started again, and those behind it then start", async () => {
+	const folder = mkdtempSync(join(tmpdir(), "payrelay-supervisor-"));
+	onTestFinished(() => rmSync(folder, { recursive: true }));
+	const script = `
+		const { existsSync, writeFileSync } = require("node:fs");
+		const started = ${JSON.stringify(join(folder, "started"))};
+		if (!existsSync(started)) {
+			writeFileSync(started, "");
+			process.exit(1);
+		}
+		${healthy}`;
+	const { supervisor, said } = start([[service("cache", script)], [service("api", healthy)]]);
+	await supervisor.ready;
+	expect(said).toHaveLength(2);
+});
+
 test("a service that refuses at the first start ends all, and is named", async () => {
 	const refuses = service("cache", `process.exit(${exitRefused})`);
 	const { supervisor } = start([[service("processor", healthy)], [refuses]]);
