@@ -7,7 +7,16 @@ import { addSettings, readSettings, type Settings, toEnvironment } from "./confi
 import { addDeadLetters } from "./dead-letters-command.ts";
 import { createLog, prettyLines } from "./log.ts";
 import type { Processor } from "./payment/payment.ts";
-import { apiPlace, cachePlaces, namePlace, type Place, processorPlace, tellPayments, tryPlaces } from "./places.ts";
+import {
+	apiPlace,
+	cachePlaces,
+	namePlace,
+	type Place,
+	processorPlace,
+	tellPayments,
+	tryPlaces,
+	urlHere,
+} from "./places.ts";
 import { formatAddress } from "./rpc/address.ts";
 import { heapFlags, selfCommand, useCompiledCode } from "./runtime.ts";
 import { runServiceProcess, type ServiceProcess, supervisedVariable } from "./service-process.ts";
@@ -135,8 +144,7 @@ function cacheAddress(settings: Settings): string {
 
 function processorUrl(settings: Settings, name: Processor): string {
 	const url = name === "default" ? settings.processorDefaultUrl : settings.processorFallbackUrl;
-	const port = name === "default" ? settings.processorDefaultPort : settings.processorFallbackPort;
-	return url === "" ? `http://127.0.0.1:${port}` : url;
+	return url === "" ? urlHere(processorPlace(settings, name).address) : url;
 }
 
 /** But for a socket beside the data, whose folder need not be there yet, and whose lock says more. */

@@ -117,8 +117,11 @@ async function tellWrong(
 
 /** Where payments are posted, as a caller on this machine would write it. */
 export function tellPayments({ address }: Place): string {
-	if ("path" in address) return `/payments at ${formatAddress(address)}`;
+	return "path" in address ? `/payments at ${formatAddress(address)}` : `${urlHere(address)}/payments`;
+}
+
+/** Of what listens there, for a caller on this machine: one that listens on all addresses is reached over loopback. */
+export function urlHere({ host, port }: TcpAddress): string {
 	const local: Record<string, string> = { "0.0.0.0": "127.0.0.1", "::": "::1" };
-	const { host, port } = address;
-	return `http://${formatAddress({ host: local[host] ?? host, port })}/payments`;
+	return `http://${formatAddress({ host: local[host] ?? host, port })}`;
 }

@@ -225,8 +225,8 @@ export const settingTable = {
 		"what the fallback one takes of an amount",
 	),
 	processorHost: setting("PROCESSOR_HOST", host(), "127.0.0.1", "address", "where the simulators listen"),
-	processorDefaultPort: setting("PROCESSOR_DEFAULT_PORT", integer(0, 65535), 8001, "port", "of the simulator"),
-	processorFallbackPort: setting("PROCESSOR_FALLBACK_PORT", integer(0, 65535), 8002, "port", "of the simulator"),
+	processorDefaultPort: setting("PROCESSOR_DEFAULT_PORT", integer(1, 65535), 8001, "port", "of the simulator"),
+	processorFallbackPort: setting("PROCESSOR_FALLBACK_PORT", integer(1, 65535), 8002, "port", "of the simulator"),
 	processorToken: setting("PROCESSOR_TOKEN", filled(), "123", "", "the simulators' first admin token"),
 
 	workers: setting("WORKERS", integer(1, 2_000), 1_024, "jobs", "how many payments one consumer works on at once"),

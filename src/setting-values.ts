@@ -17,8 +17,10 @@ export function integer(min: number, max: number): (text: string) => number {
 
 export function fee(): (text: string) => number {
 	return (text) => {
-		const value = /^\d+(\.\d+)?$/.test(text) ? new Decimal(text).toNumber() : Number.NaN;
-		if (!(value >= 0 && value < 1)) throw expected("a part of the amount, from 0 to below 1, such as 0.05");
+		// Of more decimals, a number's text may have an exponent.
+		const value = /^\d+(\.\d{1,6})?$/.test(text) ? new Decimal(text).toNumber() : Number.NaN;
+		if (!(value >= 0 && value < 1))
+			throw expected("a part of the amount, from 0 to below 1 with at most six decimals, such as 0.05");
 		return value;
 	};
 }

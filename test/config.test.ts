@@ -37,6 +37,11 @@ describe("settings", () => {
 		expect(read(["--amqp-url", url]).amqpUrl).toBe(url);
 	});
 
+	test("a fee reaches a child as it was read, however small", () => {
+		expect(toEnvironment(read(["--processor-default-fee", "0.000001"])).PROCESSOR_DEFAULT_FEE).toBe("0.000001");
+		expect(() => read(["--processor-default-fee", "0.0000001"])).toThrow(/at most six decimals/);
+	});
+
 	test.each([
 		["--processor-default-url", "http://relay:hunter2@127.0.0.1:1", "a URL without user and password"],
 		["--processor-fallback-url", "http://hunter2@127.0.0.1:1", "a URL without user and password"],

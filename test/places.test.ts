@@ -8,7 +8,7 @@ import { Command } from "commander";
 import { afterAll, describe, expect, onTestFinished, test } from "vitest";
 import { freePorts } from "../src/bench/free-ports.ts";
 import { addSettings, readSettings } from "../src/config.ts";
-import { apiPlace, cachePlaces, namePlace, processorPlace, tellPayments, tryPlaces } from "../src/places.ts";
+import { apiPlace, cachePlaces, namePlace, processorPlace, tellPayments, tryPlaces, urlHere } from "../src/places.ts";
 import { Refusal } from "../src/refusal.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "places-"));
@@ -120,3 +120,11 @@ test.each([
 	[["--host", "192.0.2.1"], "http://192.0.2.1:9999/payments"],
 	[["--api-listen", "unix:/run/api.sock"], "/payments at unix:/run/api.sock"],
 ])("payments are posted where the api listens: %j", (flags, told) => expect(tellPayments(api(...flags))).toBe(told));
+
+test.each([
+	[[], "http://127.0.0.1:8001"],
+	[["--processor-host", "0.0.0.0"], "http://127.0.0.1:8001"],
+	[["--processor-host", "::1"], "http://[::1]:8001"],
+	[["--processor-host", "127.0.0.2", "--processor-default-port", "81"], "http://127.0.0.2:81"],
+])("a simulated processor is asked where it listens: %j", (flags, url) =>
+	expect(urlHere(processorPlace(read(...flags), "default").address)).toBe(url));
