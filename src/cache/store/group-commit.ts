@@ -25,13 +25,15 @@ export interface StoreOptions {
 }
 
 interface Change {
+	/** What it carries: payments, pins, settles. */
+	readonly items: number;
 	readonly run: (engine: Engine) => unknown;
 	readonly resolve: (result: never) => void;
 	readonly reject: (reason: unknown) => void;
 }
 
-/** Changes in one transaction; each is a batch of its caller's. */
-const changesMax = 256;
+/** What one transaction carries at most, unless a single change has more: it is carried out on the event loop. */
+const itemsMax = 4_096;
 /** Commits between two looks at how far the queue is worked off. */
 const advanceEvery = 256;
 /** Between two looks at whether the last open attempt has ended, while a purge waits, ms. */
@@ -43,6 +45,8 @@ export function createStore(rows: Rows, settings: StoreSettings, options: StoreO
 	const wakes = new Set<() => void>();
 	const changes: Change[] = [];
 	let committing: Promise<void> | undefined;
+	/** Of the commit that is on its way to the disk. */
+	let syncing: Promise<void> | undefined;
 	/** Something that waits is not to wait any longer. */
 	let urgent = false;
 	let paced: (() => void) | undefined;
@@ -58,16 +62,27 @@ export function createStore(rows: Rows, settings: StoreSettings, options: StoreO
 		for (const change of [...batch, ...changes.splice(0)]) change.reject(failure);
 	}
 
+	/** The oldest ones that fit into one transaction. */
+	function takeBatch(): Change[] {
+		let items = 0;
+		const past = changes.findIndex((change, i) => {
+			items += change.items;
+			return i > 0 && items > itemsMax;
+		});
+		return changes.splice(0, past === -1 ? changes.length : past);
+	}
+
 	async function commitAll(): Promise<void> {
 		while (urgent && !failure) {
-			const batch = changes.splice(0, changesMax);
+			const batch = takeBatch();
 			urgent = changes.length > 0;
 			try {
 				rows.begin();
 				const results = batch.map((change) => change.run(engine));
 				if (++commits % advanceEvery === 0) engine.advance();
 				rows.commit();
-				await rows.sync();
+				syncing = rows.sync();
+				await syncing;
 				batch.forEach((change, i) => {
 					change.resolve(results[i] as never);
 				});
@@ -79,6 +94,7 @@ export function createStore(rows: Rows, settings: StoreSettings, options: StoreO
 			} catch (cause) {
 				fail(batch, cause);
 			}
+			syncing = undefined;
 		}
 	}
 
@@ -100,10 +116,10 @@ export function createStore(rows: Rows, settings: StoreSettings, options: StoreO
 		if (!committing && !paced) paced = clock.after(paceMs, start);
 	}
 
-	function change<T>(run: (engine: Engine) => T, hurried: boolean): Promise<T> {
+	function change<T>(run: (engine: Engine) => T, hurried: boolean, items = 1): Promise<T> {
 		if (failure) return Promise.reject(failure);
 		return new Promise<T>((resolve, reject) => {
-			changes.push({ run, resolve, reject });
+			changes.push({ items, run, resolve, reject });
 			if (hurried) start();
 			else startSoon();
 		});
@@ -117,6 +133,15 @@ export function createStore(rows: Rows, settings: StoreSettings, options: StoreO
 			fail([], cause);
 			return Promise.reject(failure);
 		}
+	}
+
+	/** What is read may be of the commit that is being synced: it is told once that is safe. */
+	async function readSafe<T>(run: () => T): Promise<T> {
+		const safe = syncing;
+		const found = await read(run);
+		await safe?.catch((cause) => fail([], cause));
+		if (failure) throw failure;
+		return found;
 	}
 
 	async function readOutbox(afterSeq: number, max: number): Promise<PaymentEvent[]> {
@@ -133,19 +158,19 @@ export function createStore(rows: Rows, settings: StoreSettings, options: StoreO
 	}
 
 	return {
-		enqueue: (payments) => change((engine) => payments.map(engine.enqueue), true),
+		enqueue: (payments) => change((engine) => payments.map(engine.enqueue), true, payments.length),
 		// A job may be given out before its acceptance is safe: its pin is synced later, on the same medium.
 		lease: (session, lane, max, retriesMax) => read(() => engine.lease(session, lane, max, retriesMax)),
 		renew: (session, tokens) => read(() => engine.renew(session, tokens)),
 		reclaim: (session, held) => read(() => engine.reclaim(session, held)),
-		pin: (requests) => change((engine) => requests.map(engine.pin), false),
-		release: (releases) => change((engine) => releases.map(engine.release), false),
-		settle: (settlements) => change((engine) => settlements.map(engine.settle), false),
+		pin: (requests) => change((engine) => requests.map(engine.pin), false, requests.length),
+		release: (releases) => change((engine) => releases.map(engine.release), false, releases.length),
+		settle: (settlements) => change((engine) => settlements.map(engine.settle), false, settlements.length),
 		expire: () => (engine.hasExpired() ? change((engine) => engine.expire(), true) : Promise.resolve(0)),
 		endSession: (session) => change((engine) => engine.endSession(session), true),
-		summary: (window) => read(() => rows.summary(window)),
-		payment: (id) => read(() => engine.payment(id)),
-		parked: (after, max) => read(() => engine.parked(after, max)),
+		summary: (window) => readSafe(() => rows.summary(window)),
+		payment: (id) => readSafe(() => engine.payment(id)),
+		parked: (after, max) => readSafe(() => engine.parked(after, max)),
 		resolve: (id: string, resolution: Resolution, charge: Charge | undefined) =>
 			change((engine) => engine.resolve(id, resolution, charge), true),
 		purge(waitMs) {
@@ -157,7 +182,7 @@ export function createStore(rows: Rows, settings: StoreSettings, options: StoreO
 		claimPoll: (processor: Processor) => change((engine) => engine.claimPoll(processor), true),
 		saveHealth: (health: Health) => change((engine) => engine.saveHealth(health), false),
 		health: () => read(() => rows.health()),
-		figures: () => read(() => ({ ...engine.figures(), commits })),
+		figures: () => readSafe(() => ({ ...engine.figures(), commits })),
 		subscribe(wake) {
 			wakes.add(wake);
 			return () => wakes.delete(wake);

@@ -48,7 +48,7 @@ function setup(changed: Partial<Rows> = {}) {
 	};
 	const store = createStore(
 		rows,
-		{ ...storeSettings, queueMax: 1_000, events: true },
+		{ ...storeSettings, queueMax: 20_000, events: true },
 		{ ...storeOptions, paceMs, clock },
 	);
 	const enqueue = (n: number) => store.enqueue([{ id: idOf(n), amountCents: 1n }]);
@@ -92,13 +92,46 @@ test("a read that fails is the end of the store, too: what waits and what comes 
 });
 
 test("more than fits one commit goes into the next ones, unasked", async () => {
-	const { store, begun, enqueue, syncAll } = setup();
-	const answers = Promise.all(Array.from({ length: 600 }, (_, n) => enqueue(n)));
+	const { store, begun, syncAll } = setup();
+	const payments = (from: number, count: number) =>
+		Array.from({ length: count }, (_, n) => ({ id: idOf(from + n), amountCents: 1n }));
+	// Ten of a thousand go by four; one that is larger than a commit may be goes alone, and is not cut.
+	const batches = [...Array.from({ length: 10 }, (_, i) => payments(i * 1_000, 1_000)), payments(10_000, 5_000)];
+	const answers = Promise.all(batches.map(store.enqueue));
 	await syncAll();
-	expect((await answers).flat()).toEqual(Array(600).fill("accepted"));
-	expect(begun).toHaveLength(3);
+	expect((await answers).flat()).toEqual(Array(15_000).fill("accepted"));
+	expect(begun).toHaveLength(4);
 	expect(begun.at(-1)).toBeLessThan(paceMs);
-	expect(store.waiting()).toBe(600);
+	expect(store.waiting()).toBe(15_000);
+});
+
+test("what is read is told once the commit that it is of is on disk", async () => {
+	const { clock, store, syncs, enqueue, syncAll } = setup();
+	void enqueue(1);
+	await clock.settle();
+	const told: string[] = [];
+	const reads = [
+		store.payment(idOf(1)).then((payment) => told.push(`payment ${payment?.state}`)),
+		store.figures().then(({ accepted }) => told.push(`${accepted} accepted`)),
+		store.summary({}).then(() => told.push("summary")),
+		store.parked(0, 1).then(() => told.push("parked")),
+	];
+	await clock.settle();
+	expect([told, syncs.length]).toEqual([[], 1]);
+	await syncAll();
+	await Promise.all(reads);
+	expect(told.sort()).toEqual(["1 accepted", "parked", "payment accepted", "summary"]);
+});
+
+test("what is read of a commit that does not come to the disk is not told", async () => {
+	const { clock, store, syncs, enqueue } = setup();
+	const accepted = expect(enqueue(1)).rejects.toThrow(StoreFailed);
+	await clock.settle();
+	const read = expect(store.payment(idOf(1))).rejects.toThrow(StoreFailed);
+	await clock.settle();
+	syncs[0]!.reject(new Error("the disk is gone"));
+	await accepted;
+	await read;
 });
 
 test("what only a consumer waits for, asked while a commit is under way, is carried out after it, unasked", async () => {
