@@ -53,9 +53,8 @@ export function problemOfError(error: unknown, { retryAfterS }: ApiSettings): Pr
 		case Code.DeadlineExceeded:
 		case Code.Canceled:
 		case Code.Aborted:
-			return { kind: "unavailable", detail: "Nothing is promised. Repeat the same request later.", headers };
 		case Code.ResourceExhausted:
-			return { kind: "queue-full", detail: "Nothing was stored. Repeat the same request later.", headers };
+			return { kind: "unavailable", detail: "Nothing is promised. Repeat the same request later.", headers };
 		case Code.NotFound:
 			return { kind: "unknown-payment", detail: "No payment with this id was accepted." };
 		case Code.FailedPrecondition:

@@ -1,7 +1,16 @@
 // StatsService: the ledger, single payments, what is parked, the figures and the purge.
+import { toBinary } from "@bufbuild/protobuf";
 import { Code, ConnectError, type ServiceImpl } from "@connectrpc/connect";
 import { type Clock, nowUs } from "../clock.ts";
-import type { FiguresResponse, Settlement, SettleOutcome, StatsService } from "../gen/payrelay/v1/stats_service_pb.ts";
+import {
+	type FiguresResponse,
+	type ListParkedResponse,
+	type Payment,
+	PaymentSchema,
+	type Settlement,
+	type SettleOutcome,
+	type StatsService,
+} from "../gen/payrelay/v1/stats_service_pb.ts";
 import { settleBatches } from "../rpc/batch-methods.ts";
 import { serveBatches } from "../rpc/batch-server.ts";
 import { decisionWords, settleWords } from "../rpc/words.ts";
@@ -21,6 +30,8 @@ import type { Store } from "./store/store.ts";
 import { createWatchers } from "./watchers.ts";
 
 const parkedPageDefault = 100;
+/** Of a page's payments as protobuf: as JSON they take up to six times as much, and a message may have 1 MiB. */
+const parkedPageMaxBytes = 160 * 1024;
 const figuresIntervalDefaultMs = 1000;
 const figuresIntervalMinMs = 100;
 /** Streams of figures at the same time; each costs a look at the store per interval. */
@@ -65,6 +76,15 @@ export function createStatsService(options: StatsOptions): StatsPart {
 		});
 	}
 
+	/** A page of up to so many, and of no more than fit into one. */
+	async function parkedPage(after: number, max: number): Promise<Omit<ListParkedResponse, "$typeName">> {
+		const page = await store.parked(after, max);
+		const payments = page.payments.map(paymentToProto);
+		const fit = howManyFit(payments, parkedPageMaxBytes);
+		if (fit < payments.length) return parkedPage(after, fit);
+		return { payments, nextPageToken: page.next === 0 ? "" : String(page.next) };
+	}
+
 	const service: ServiceImpl<typeof StatsService> = {
 		insertStats: async ({ settlements }) => ({ outcomes: await settle(settlements) }),
 
@@ -84,10 +104,7 @@ export function createStatsService(options: StatsOptions): StatsPart {
 			return { payment: paymentToProto(payment) };
 		},
 
-		async listParked({ pageSize, pageToken }) {
-			const { payments, next } = await store.parked(parsePageToken(pageToken), pageSize || parkedPageDefault);
-			return { payments: payments.map(paymentToProto), nextPageToken: next === 0 ? "" : String(next) };
-		},
+		listParked: async ({ pageSize, pageToken }) => parkedPage(parsePageToken(pageToken), pageSize || parkedPageDefault),
 
 		async resolveParked({ id, decision, who, why, charge }) {
 			const resolution = { decision: decisionWords.known(decision), who, why, atUs: nowUs(clock) };
@@ -133,6 +150,16 @@ export function createStatsService(options: StatsOptions): StatsPart {
 		},
 	};
 	return { service, close: watchers.close };
+}
+
+/** How many of them, from the first one on, take no more than that; one at least. */
+function howManyFit(payments: readonly Payment[], maxBytes: number): number {
+	let bytes = 0;
+	const past = payments.findIndex((payment) => {
+		bytes += toBinary(PaymentSchema, payment).length;
+		return bytes > maxBytes;
+	});
+	return past === -1 ? payments.length : Math.max(1, past);
 }
 
 /** The place in the order of acceptance after which the page begins. */

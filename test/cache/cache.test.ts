@@ -1,4 +1,5 @@
 // The cache's RPCs as their callers see them.
+import { toJsonString } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { describe, expect, test } from "vitest";
@@ -12,8 +13,17 @@ import {
 	PinOutcome,
 	ReleaseOutcome,
 } from "../../src/gen/payrelay/v1/queue_service_pb.ts";
-import { AttemptState, Decision, Proof, SettleOutcome } from "../../src/gen/payrelay/v1/stats_service_pb.ts";
+import {
+	AttemptState,
+	Decision,
+	ListParkedResponseSchema,
+	Proof,
+	SettleOutcome,
+} from "../../src/gen/payrelay/v1/stats_service_pb.ts";
+import * as life from "../../src/payment/life.ts";
+import { messageLimits } from "../../src/rpc/carrier.ts";
 import { createCacheLab, follow, requests } from "./cache-lab.ts";
+import { idOf, startUs } from "./store/payments.ts";
 
 const id = "5c1e8a2d-7d9b-4f25-8f0e-0d4f1c0a9b11";
 const other = "a3a7c7ff-1e0f-4d3b-9a55-b7d5a7a0b2c4";
@@ -223,6 +233,28 @@ describe("parked payments", () => {
 		expect(second.payments.map(({ id }) => id)).toEqual([other]);
 		expect(second.nextPageToken).toBe("");
 		expect(await codeOf(done(stats.listParked({ pageToken: "x" })))).toBe(Code.InvalidArgument);
+	});
+
+	test("a page of long ones has fewer than was asked for, fits into a message as JSON too, and all are told", async () => {
+		const rows = createMemoryRows();
+		const count = 600;
+		const resolution = { decision: "retry", who: "ops", why: "\u0001".repeat(1_000), atUs: startUs } as const;
+		for (let n = 0; n < count; n++) {
+			const accepted = life.accept(idOf(n), 1_990n, startUs);
+			const pin = { processor: "default", requestedAtUs: startUs } as const;
+			rows.insert({ ...accepted, state: "parked", pin, attempts: 1, dueAtMs: 9e15, resolution });
+		}
+		const { stats, done } = createCacheLab({ rows });
+		const told: string[] = [];
+		let pages = 0;
+		for (let pageToken = ""; pages === 0 || pageToken !== ""; pages++) {
+			const page = await done(stats.listParked({ pageSize: 1_000, pageToken }));
+			expect(toJsonString(ListParkedResponseSchema, page).length).toBeLessThan(messageLimits.writeMaxBytes);
+			told.push(...page.payments.map(({ id }) => id));
+			pageToken = page.nextPageToken;
+		}
+		expect(told).toEqual(Array.from({ length: count }, (_, n) => idOf(n)));
+		expect(pages).toBeGreaterThan(1);
 	});
 
 	test("are resolved once, by whom and why", async () => {

@@ -474,7 +474,7 @@ export const GetPaymentResponseSchema: GenMessage<GetPaymentResponse> = /*@__PUR
  */
 export type ListParkedRequest = Message<"payrelay.v1.ListParkedRequest"> & {
   /**
-   * 1 to 1,000; 0 is 100.
+   * 1 to 1,000; 0 is 100. A page has fewer where more would take over 160 KiB.
    *
    * @generated from field: uint32 page_size = 1;
    */
