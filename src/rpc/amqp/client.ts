@@ -240,10 +240,14 @@ export function connectAmqpRpc(options: AmqpRpcClientOptions): AmqpRpcClient {
 
 const nothing = new Uint8Array();
 
-/** A stream that was not taken is answered as a unary call is. */
+/** A stream that was not taken is answered as a unary call is; by what is no error where its server is none of ours. */
 function refusal({ body, header }: ReceivedFrame): ConnectError {
 	const unclear = new ConnectError("the stream was refused", Code.Unavailable);
-	return errorFromJsonBytes(body, header, unclear);
+	try {
+		return errorFromJsonBytes(body, header, unclear);
+	} catch {
+		return unclear;
+	}
 }
 
 async function gather(body: AsyncIterable<Uint8Array> = once(nothing)): Promise<Uint8Array> {

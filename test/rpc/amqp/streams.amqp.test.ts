@@ -94,6 +94,17 @@ describe.skipIf(!brokerInstalled)("R17 a stream", () => {
 		await eventually(() => heard[0]!.includes("cancel"));
 	});
 
+	test("R17 that is refused by what is no error of ours ends by itself, and no other call with it", async () => {
+		await byHand((send) => {
+			send({ kind: "answer", status: 503, header: new Headers(), body: new TextEncoder().encode("upstream away") });
+		});
+		const { client, rpc } = lab.client();
+		const error = await failure(collect(client.count({})));
+		expect(error).toMatchObject({ code: Code.Unavailable, rawMessage: "the stream was refused" });
+		expect(rpc.counters).toMatchObject({ malformed: 0 });
+		expect(lab.faults).toEqual([]);
+	});
+
 	test("R17 with a frame that comes twice is an error", async () => {
 		await byHand((send) => {
 			for (const frame of [{ kind: "accept" } as const, head, data(1), data(1)]) send(frame);
