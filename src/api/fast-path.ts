@@ -16,6 +16,8 @@ export interface FastPathLimits {
 	readonly timeoutCheckMs: number;
 	/** How long a connection may be idle, ms. */
 	readonly keepAliveMs: number;
+	/** How long an answer may wait for its client to read, ms. */
+	readonly unreadMaxMs: number;
 	readonly headerMaxBytes: number;
 }
 
@@ -42,7 +44,7 @@ interface Connection {
 	ended: boolean;
 	/** Had a request already: it may be idle for as long as `keepAliveMs`. */
 	used: boolean;
-	/** Since the last byte came, as far as nothing was being answered. */
+	/** Since the last byte came or all was read, as far as nothing was being answered. */
 	quietMs: number;
 }
 
@@ -116,6 +118,7 @@ export function putFastPathBefore(server: Server, acceptPayment: AcceptPayment, 
 
 	function goOn(connection: Connection): void {
 		connection.busy = false;
+		connection.quietMs = 0;
 		const { behind, ended, socket } = connection;
 		if (ended) socket.end();
 		// Several under way on one connection, and the order of their answers, are node:http's.
@@ -141,10 +144,13 @@ export function putFastPathBefore(server: Server, acceptPayment: AcceptPayment, 
 
 	function lookAround(): void {
 		for (const connection of connections) {
-			if (connection.busy || connection.ended) continue;
+			const isUnread = connection.socket.writableLength > 0;
+			if (!isUnread && (connection.busy || connection.ended)) continue;
 			connection.quietMs += limits.timeoutCheckMs;
 			const { quietMs } = connection;
-			if (quietMs > (isIdle(connection) ? limits.keepAliveMs : limits.timeoutCheckMs)) leave(connection);
+			if (isUnread) {
+				if (quietMs > limits.unreadMaxMs) connection.socket.destroy();
+			} else if (quietMs > (isIdle(connection) ? limits.keepAliveMs : limits.timeoutCheckMs)) leave(connection);
 		}
 	}
 

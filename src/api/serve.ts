@@ -32,6 +32,8 @@ export interface ServerLimits {
 	readonly timeoutCheckMs: number;
 	/** How long a connection may be idle, ms; longer than the 60 s of nginx.conf's upstream, so that it is nginx who closes. */
 	readonly keepAliveMs: number;
+	/** How long an answer may wait for its client to read on, ms. */
+	readonly unreadMaxMs: number;
 	readonly headerMaxBytes: number;
 	readonly connectionsMax: number;
 	readonly pipeline: PipelineLimits;
@@ -44,6 +46,7 @@ export const serverLimits: ServerLimits = {
 	requestTimeoutMs: 10_000,
 	timeoutCheckMs: 1_000,
 	keepAliveMs: 80_000,
+	unreadMaxMs: 30_000,
 	headerMaxBytes: 8 * 1024,
 	connectionsMax: 8_192,
 	pipeline: { underWayMax: 16, waitingMax: 128 },
@@ -128,6 +131,11 @@ function createServer(fetch: Fetch, limits: ServerLimits, requestsMax: number): 
 		pipeline(incoming.socket, outgoing, () => void answer(incoming, outgoing));
 	});
 	server.maxConnections = limits.connectionsMax;
+	server.setTimeout(limits.unreadMaxMs, (socket: TrackedSocket) => {
+		const pending = socket[pendingKey];
+		// Who waits for an answer that is not there yet is silent, too.
+		if (!pending || pending.writableFinished || socket.writableLength > 0) socket.destroy();
+	});
 	server.on("clientError", ({ code = "" }: NodeJS.ErrnoException, socket: TrackedSocket) =>
 		refuseConnection(socket, code === "ECONNRESET" ? undefined : (problemsByCode[code] ?? malformed)),
 	);

@@ -286,17 +286,15 @@ describe("a connection", () => {
 		expect(statuses(await exchange(server.address, payment, 1))).toEqual([202]);
 	});
 
-	test("whose client does not read gets nothing more done", async () => {
+	function unread(unreadMaxMs: number) {
 		const server = createServer();
 		let asked = 0;
-		putFastPathBefore(
-			server,
-			(_, answer) => {
-				asked++;
-				answer(undefined);
-			},
-			limits,
-		);
+		const answerAtOnce: Api["acceptPayment"] = (_, answer) => {
+			asked++;
+			answer(undefined);
+		};
+		putFastPathBefore(server, answerAtOnce, { ...limits, unreadMaxMs });
+		ended.push(async () => server.emit("close"));
 		let written: (() => void) | undefined;
 		const socket = new Duplex({
 			writableHighWaterMark: 1,
@@ -306,12 +304,26 @@ describe("a connection", () => {
 			},
 		});
 		server.emit("connection", socket);
+		return { socket, asked: () => asked, written: () => written };
+	}
+
+	test("whose client does not read gets nothing more done", async () => {
+		const { socket, asked, written } = unread(60_000);
 		socket.push(payment);
-		await expect.poll(() => written).toBeDefined();
+		await expect.poll(written).toBeDefined();
 		for (let i = 0; i < 3; i++) socket.push(payment);
 		await new Promise((resolve) => setImmediate(resolve));
-		expect([asked, socket.isPaused()]).toEqual([1, true]);
+		expect([asked(), socket.isPaused()]).toEqual([1, true]);
 		socket.destroy();
+	});
+
+	test("whose client never reads is cut, whether or not more is to come from it", async () => {
+		for (const more of [payment, null]) {
+			const { socket } = unread(40);
+			socket.push(payment);
+			socket.push(more);
+			await once(socket, "close");
+		}
 	});
 });
 

@@ -5,7 +5,7 @@ import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, describe, expect, test } from "vitest";
-import { serveApi } from "../../src/api/serve.ts";
+import { serveApi, serverLimits } from "../../src/api/serve.ts";
 import { exchange, request } from "./bad-input.ts";
 
 const loopback = { host: "127.0.0.1", port: 0 };
@@ -14,8 +14,10 @@ afterEach(async () => {
 	for (const end of ended.splice(0)) await end();
 });
 
-async function serve(fetch: Parameters<typeof serveApi>[0], listen: Parameters<typeof serveApi>[1] = loopback) {
-	const server = await serveApi(fetch, listen);
+type Serve = Parameters<typeof serveApi>;
+
+async function serve(fetch: Serve[0], listen: Serve[1] = loopback, options?: Serve[2]) {
+	const server = await serveApi(fetch, listen, options);
 	ended.push(() => server.close(0));
 	return server;
 }
@@ -52,6 +54,31 @@ describe("the server", () => {
 		await asked.promise;
 		stored.resolve();
 		expect((await answers).map(({ status, body }) => [status, body])).toEqual([[202, "stored"]]);
+	});
+
+	test("cuts whoever does not read its answer, and nobody who waits for one", async () => {
+		const asked = Promise.withResolvers<void>();
+		const stored = Promise.withResolvers<void>();
+		const cut = Promise.withResolvers<void>();
+		const endless = new ReadableStream({
+			pull: (controller) => controller.enqueue(new Uint8Array(64 * 1024)),
+			cancel: () => cut.resolve(),
+		});
+		const fetch = async ({ url }: Request): Promise<Response> => {
+			if (url.endsWith("/endless")) return new Response(endless);
+			asked.resolve();
+			await stored.promise;
+			return new Response("stored", { status: 202 });
+		};
+		const { address } = await serve(fetch, loopback, { limits: { ...serverLimits, unreadMaxMs: 50 } });
+		const answers = exchange(address, request("GET /"), 1);
+		await asked.promise;
+		const deaf = connect(Number(new URL(address).port), "127.0.0.1").pause();
+		ended.push(async () => deaf.destroy());
+		deaf.write(request("GET /endless"));
+		await cut.promise;
+		stored.resolve();
+		expect((await answers)[0]?.status).toBe(202);
 	});
 
 	test("answers what it has when it stops, and takes nothing new", async () => {
