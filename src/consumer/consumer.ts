@@ -99,10 +99,12 @@ export function createConsumer(options: ConsumerOptions): Consumer {
 		},
 		watch: {
 			pinned(hand, processor, outcome) {
-				const { job } = hand;
+				const isRetry = hand.job.attempts > 0;
 				if (outcome === "no_slot") board[processor].limiter.noSlot();
-				if (outcome === "pinned" && job.attempts === 0) budget.earn();
-				else if (outcome !== "pinned" && job.attempts > 0) budget.refund(hand.freeRetry);
+				if (outcome !== "pinned") {
+					if (isRetry) budget.refund(hand.freeRetry);
+				} else if (isRetry) budget.retried();
+				else budget.earn();
 			},
 			settled: (_, ms) => commits.add(ms),
 		},

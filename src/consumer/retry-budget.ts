@@ -18,13 +18,16 @@ export const retryBudgetDefaults: RetryBudgetSettings = { ratio: 1 / 9, burstMax
 export interface RetryBudget {
 	/** A first attempt is made. */
 	earn(): void;
+	/** A retry that was allowed is made. */
+	retried(): void;
 	/** A retry is to be made: true where it may. */
 	spend(free: boolean): boolean;
-	/** A retry that was allowed was not made after all. */
+	/** A retry that was allowed is not made after all. */
 	refund(free: boolean): void;
 	readonly available: boolean;
 	/** ms until one is available, if no first attempt earns it before. */
 	nextMs(): number;
+	/** Attempts that were made: neither ever goes down. */
 	readonly firsts: number;
 	readonly retries: number;
 }
@@ -46,18 +49,18 @@ export function createRetryBudget({ ratio, burstMax, tricklePerS }: RetryBudgetS
 			firsts++;
 			tokens = Math.min(burstMax, tokens + ratio);
 		},
+		retried() {
+			retries++;
+		},
 		spend(free) {
 			fill();
-			if (!free) {
-				if (tokens < 1) return false;
-				tokens--;
-			}
-			retries++;
+			if (free) return true;
+			if (tokens < 1) return false;
+			tokens--;
 			return true;
 		},
 		refund(free) {
 			if (!free) tokens = Math.min(burstMax, tokens + 1);
-			retries--;
 		},
 		get available() {
 			fill();

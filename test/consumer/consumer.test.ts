@@ -96,6 +96,26 @@ test("a purge that turns pins away changes nothing of what a processor is taken 
 	expect(consumer.figures().processors.default.limit).toBeLessThan(limit);
 });
 
+test("attempts are counted once they are made, so that no count ever goes down", async () => {
+	const { clock, cloud, consumer } = setup();
+	const seen: number[] = [];
+	const { pin } = cloud.queue;
+	cloud.queue.pin = (...asked) => {
+		seen.push(consumer.figures().retries);
+		return pin(...asked);
+	};
+	await clock.settle();
+	cloud.world.pinAs = "no_slot";
+	cloud.offer(makeJob(1, { attempts: 1 }));
+	await clock.advance(100);
+	seen.push(consumer.figures().retries);
+	cloud.world.pinAs = "pinned";
+	cloud.offer(makeJob(2, { attempts: 1 }), makeJob(3));
+	await clock.advance(100);
+	expect(seen).toEqual([0, 0, 0, 0]);
+	expect(consumer.figures()).toMatchObject({ firsts: 1, retries: 1 });
+});
+
 test("a restart of the queue does not end charges in flight: their leases are taken up again, and they settle", async () => {
 	const { clock, cloud, gateway, consumer } = setup();
 	const answer = Promise.withResolvers<ChargeAnswer>();

@@ -151,7 +151,6 @@ test("retry budget: retries add at most a tenth of all attempts, beyond the burs
 		budget.earn();
 		while (budget.spend(false)) made++;
 	}
-	expect(budget.retries).toBe(made);
 	expect(made).toBeGreaterThanOrEqual(1000);
 	expect(made).toBeLessThanOrEqual(1020);
 	expect(budget.available).toBe(false);
@@ -160,14 +159,13 @@ test("retry budget: retries add at most a tenth of all attempts, beyond the burs
 	expect(budget.spend(false), "the trickle: nothing starves").toBe(true);
 });
 
-test("retry budget: a retry that was not made is not counted, and the burst is bounded", async () => {
+test("retry budget: a retry that is not made costs nothing, and the burst is bounded", async () => {
 	const clock = createFakeClock();
 	const budget = createRetryBudget({ ratio: 1, burstMax: 3, tricklePerS: 1 }, clock);
 	await clock.advance(1_000_000);
 	for (let i = 0; i < 100; i++) budget.earn();
 	expect([1, 2, 3, 4].map(() => budget.spend(false))).toEqual([true, true, true, false]);
 	budget.refund(false);
-	expect(budget.retries).toBe(2);
 	expect(budget.spend(false)).toBe(true);
 	expect(budget.spend(false)).toBe(false);
 	expect(budget.spend(true), "at a processor that does well").toBe(true);
