@@ -99,7 +99,9 @@ export function createConsumer(options: ConsumerOptions): Consumer {
 		},
 		watch: {
 			pinned(hand, processor, outcome) {
-				const isRetry = hand.job.attempts > 0;
+				const { pin, attempts } = hand.job;
+				// One in doubt may have been sent before a purge forgot its attempts: its POST was paid for as a retry.
+				const isRetry = pin !== undefined || attempts > 0;
 				if (outcome === "no_slot") board[processor].limiter.noSlot();
 				if (outcome !== "pinned") {
 					if (isRetry) budget.refund(hand.freeRetry);

@@ -116,6 +116,22 @@ test("attempts are counted once they are made, so that no count ever goes down",
 	expect(consumer.figures()).toMatchObject({ firsts: 1, retries: 1 });
 });
 
+test("a payment that a purge kept in doubt is a retry whatever its attempts say: it earns none, and costs none unpinned", async () => {
+	const budget = { ratio: 1 / 9, burstMax: 1, tricklePerS: 0.001 };
+	const { clock, cloud, consumer } = setup({ budget });
+	const pin = { processor: "default", requestedAtUs: sentAtUs } as const;
+	await clock.settle();
+	cloud.world.pinAs = "no_slot";
+	cloud.offer(makeJob(1, { pin }));
+	await clock.advance(100);
+	expect(cloud.log).toEqual(["read 01 default", "release 1 none"]);
+	cloud.world.pinAs = "pinned";
+	cloud.offer(makeJob(2, { pin }));
+	await clock.advance(100);
+	expect(cloud.log).toContain("settle 2 default");
+	expect(consumer.figures()).toMatchObject({ firsts: 0, retries: 1 });
+});
+
 test("a restart of the queue does not end charges in flight: their leases are taken up again, and they settle", async () => {
 	const { clock, cloud, gateway, consumer } = setup();
 	const answer = Promise.withResolvers<ChargeAnswer>();
