@@ -3,7 +3,8 @@
 // A killed consumer's leases would run out by themselves, but only after a whole lease; until then the books lack what
 // it charged and could not tell.
 import type { Clock } from "../clock.ts";
-import type { Store, StoreSettings } from "./store/store.ts";
+import type { Holdings } from "./holdings.ts";
+import type { StoreSettings } from "./store/store.ts";
 
 export interface Absentees {
 	/** The session's stream has ended, and no other took its place. */
@@ -16,9 +17,9 @@ export interface Absentees {
 /** A consumer that stops has no stream, but renews in each third of a lease until its charges end: it is not away. */
 const leaseShareMin = 1 / 2;
 
-/** One timer for each session that is away. */
+/** One timer for each session that is away and holds a lease: no more of them than there are leases. */
 export function createAbsentees(
-	store: Pick<Store, "endSession">,
+	{ store, holds }: { readonly store: Pick<Holdings["store"], "endSession"> } & Pick<Holdings, "holds">,
 	clock: Clock,
 	{ leaseMs, reclaimMs }: Pick<StoreSettings, "leaseMs" | "reclaimMs">,
 	onError: (cause: unknown) => void,
@@ -36,10 +37,11 @@ export function createAbsentees(
 		seen,
 		left(session) {
 			seen(session);
-			if (closed) return;
+			if (closed || !holds(session)) return;
 			const cancel = clock.after(graceMs, () => {
 				away.delete(session);
-				store.endSession(session).catch(onError);
+				// What it held may have been settled in the meantime, and a commit makes shops wait.
+				if (holds(session)) store.endSession(session).catch(onError);
 			});
 			away.set(session, cancel);
 		},

@@ -70,7 +70,7 @@ export function createCache(options: CacheOptions): Cache {
 		closing: ended.signal,
 	});
 	const processors = createProcessorService(store, reports);
-	const absentees = createAbsentees(store, clock, settings, failUnlessEnded);
+	const absentees = createAbsentees(holdings, clock, settings, failUnlessEnded);
 	const queue = createQueueService({ store, dispatcher, absentees, leaseMs, inFlightMax, closing: ended.signal });
 
 	function end(message: string): void {

@@ -26,6 +26,8 @@ export interface Holdings {
 	/** The store, watched. Its `subscribe` also wakes when a lease has ended, which may have freed credit. */
 	readonly store: Store;
 	outstanding(session: string, lane: Lane): number;
+	/** Has it a lease, in any lane? */
+	holds(session: string): boolean;
 	/** Of the fresh ones, those that had an attempt before. */
 	retries(session: string): number;
 	/** Leases of a session without an attempt whose tokens are not among `held`. */
@@ -209,6 +211,7 @@ export function createHoldings(store: Store, clock: Clock, leaseMs: number): Hol
 	return {
 		store: watched,
 		outstanding: (session, lane) => counts.get(session)?.[lane] ?? 0,
+		holds: (session) => counts.has(session),
 		retries: (session) => counts.get(session)?.retries ?? 0,
 		unknownTo(session, held) {
 			const named = new Set(held.map(({ token }) => token));

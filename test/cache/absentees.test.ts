@@ -6,15 +6,21 @@ import { createFakeClock } from "../fake-clock.ts";
 function lab(leaseMs = 10_000) {
 	const clock = createFakeClock();
 	const ended: string[] = [];
+	const holding = new Set(["a", "b", "killed"]);
 	const store = {
 		async endSession(session: string) {
 			ended.push(session);
 		},
 	};
-	const absentees = createAbsentees(store, clock, { leaseMs, reclaimMs: 5_000 }, (cause) => {
-		throw cause;
-	});
-	return { clock, ended, absentees };
+	const absentees = createAbsentees(
+		{ store, holds: (session) => holding.has(session) },
+		clock,
+		{ leaseMs, reclaimMs: 5_000 },
+		(cause) => {
+			throw cause;
+		},
+	);
+	return { clock, ended, holding, absentees };
 }
 
 test("a consumer that does not come back in time has lost what it held", async () => {
@@ -61,6 +67,17 @@ test("one that stops without a stream keeps what it renews by thirds of a lease,
 	expect(ended).toEqual(["killed"]);
 	await clock.advance(30_000);
 	expect(ended).toEqual(["killed"]);
+});
+
+test("one that holds nothing when it leaves, or when its time is up, causes neither a timer nor a commit", async () => {
+	const { clock, ended, holding, absentees } = lab();
+	absentees.left("passer-by");
+	expect(clock.pending()).toBe(0);
+	absentees.left("a");
+	holding.delete("a");
+	await clock.advance(5_000);
+	expect(ended).toEqual([]);
+	expect(clock.pending()).toBe(0);
 });
 
 test("nothing is given on once the service closes, and no timer is left", async () => {
