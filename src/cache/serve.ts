@@ -105,6 +105,10 @@ export async function serveCache(
 				addresses: settings.addresses,
 				clock,
 				onFault,
+			}).catch(async (cause) => {
+				await broker.drain();
+				await broker.close(settings.closeMs);
+				throw cause;
 			});
 			return {
 				address: [...server.addresses, ...broker.addresses].join("  "),

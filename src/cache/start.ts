@@ -59,6 +59,8 @@ const failGraceMs = 100;
 export async function startCache(ports: CachePorts): Promise<CacheServer> {
 	const { settings, clock, log, later } = ports;
 	const store = await ports.openStore();
+	/** What there is to close where the start fails. */
+	let begun: Pick<Store, "close"> = store;
 	try {
 		// One that was open before has callers, and they are waiting.
 		const how = store.boot > 1 ? "hasty" : "thorough";
@@ -76,6 +78,7 @@ export async function startCache(ports: CachePorts): Promise<CacheServer> {
 				clock.after(failGraceMs, () => ports.fail(cause));
 			},
 		});
+		begun = cache;
 		const listener = await ports.listen(cache.routes, store);
 		server = listener;
 		ports.setServing(cache.serving);
@@ -89,7 +92,7 @@ export async function startCache(ports: CachePorts): Promise<CacheServer> {
 			},
 		};
 	} catch (cause) {
-		await store.close();
+		await begun.close();
 		throw cause;
 	}
 }

@@ -1,9 +1,11 @@
 // The served cache: over a unix socket and TCP, checked, described, with its health, and gone when it is closed.
+import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
+import { type AddressInfo, connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Code, ConnectError, createClient } from "@connectrpc/connect";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { afterEach, beforeEach, expect, onTestFinished, test, vi } from "vitest";
 import { type CacheProcessSettings, serveCache } from "../../src/cache/serve.ts";
 import { Health, HealthCheckResponse_ServingStatus as Status } from "../../src/gen/grpc/health/v1/health_pb.ts";
 import { EnqueueOutcome, QueueService } from "../../src/gen/payrelay/v1/queue_service_pb.ts";
@@ -53,4 +55,29 @@ test("serves both addresses, refuses what breaks the contract, and ends its stre
 	expect(ConnectError.from(end).code).toBe(Code.Unavailable);
 	await closing;
 	for (const client of [first, second]) client?.close();
+});
+
+test("where an address cannot be had, it no longer looks for its broker either", async () => {
+	let met = 0;
+	const broker = createServer((socket) => {
+		met++;
+		socket.destroy();
+	});
+	await once(broker.listen(0, "127.0.0.1"), "listening");
+	vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"], shouldAdvanceTime: true, advanceTimeDelta: 1 });
+	onTestFinished(() => {
+		vi.useRealTimers();
+		broker.close();
+	});
+	const log = { info() {}, warn() {}, error() {} };
+	const { port } = broker.address() as AddressInfo;
+	const amqpUrl = `amqp://127.0.0.1:${port}`;
+	const addresses = [`unix:${join(folder, "absent", "rpc.sock")}`];
+	const serving = serveCache({ ...settings, events: "amqp", amqpUrl, addresses }, log as unknown as Logger, () => {});
+	await expect(serving).rejects.toThrow(/rpc\.sock/);
+	const before = met;
+	await vi.advanceTimersByTimeAsync(10_000);
+	// Who came earlier is met earlier.
+	await once(connect(port, "127.0.0.1"), "close");
+	expect(met - before).toBe(1);
 });

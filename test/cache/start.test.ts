@@ -82,10 +82,12 @@ test("a warm-up that fails is told, and the service starts all the same", async 
 	await server.close();
 });
 
-test("an address that cannot be had closes the store again", async () => {
-	const { ports, events } = createPorts({ listen: () => Promise.reject(new Error("in use")) });
+test("an address that cannot be had closes the store again, and leaves no timer", async () => {
+	const clock = createFakeClock();
+	const { ports, events } = createPorts({ clock, listen: () => Promise.reject(new Error("in use")) });
 	await expect(startCache(ports)).rejects.toThrow("in use");
 	expect(events).toContain("closed");
+	expect(clock.pending()).toBe(0);
 });
 
 test("when the store fails, callers are told before the process ends", async () => {
