@@ -1,6 +1,6 @@
 // Posts payments over many keep-alive connections, each with one request at a time, and notes what became of each.
 import { setTimeout } from "node:timers";
-import { createFifo } from "../consumer/fifo.ts";
+import { createFifo } from "../fifo.ts";
 import type { Amounts } from "./amounts.ts";
 import type { Ids } from "./ids.ts";
 import type { Meter } from "./meter.ts";

@@ -5,9 +5,9 @@
 // have a lane, slots and workers of their own at each processor, so that a dead one holds up nobody; what does not fit
 // in its lane is given back at once. It looks for work when something has changed, or at the time that the route named.
 import type { Clock } from "../clock.ts";
+import { createFifo, type Fifo } from "../fifo.ts";
 import { type Processor, processors } from "../payment/payment.ts";
 import { type Board, each } from "./board.ts";
-import { createFifo, type Fifo } from "./fifo.ts";
 import type { Hand } from "./hands.ts";
 import type { Pace } from "./pace.ts";
 import type { RetryBudget } from "./retry-budget.ts";

@@ -6,7 +6,6 @@
 import { createBoard } from "../../consumer/board.ts";
 import { chargeDeadlineMs } from "../../consumer/deadline.ts";
 import { createDispatch } from "../../consumer/dispatch.ts";
-import { createFifo } from "../../consumer/fifo.ts";
 import { type Hand, newHand } from "../../consumer/hands.ts";
 import { observe } from "../../consumer/observe.ts";
 import { unpaced } from "../../consumer/pace.ts";
@@ -14,6 +13,7 @@ import type { ChargeAnswer } from "../../consumer/ports.ts";
 import { createRetryBudget } from "../../consumer/retry-budget.ts";
 import type { RouteSettings } from "../../consumer/route.ts";
 import { type ConsumerSettings, consumerDefaults } from "../../consumer/settings.ts";
+import { createFifo } from "../../fifo.ts";
 import { type Processor, processors } from "../../payment/payment.ts";
 import { createRandom } from "../random.ts";
 import type { Case } from "./case.ts";

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { createFifo } from "../../src/consumer/fifo.ts";
+import { createFifo } from "../src/fifo.ts";
 
 test("what goes in comes out in its order, however it is filled and emptied", () => {
 	const step = fc.oneof(
