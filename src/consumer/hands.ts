@@ -12,7 +12,11 @@ export interface Hand {
 	readonly arrivedAtMs: number;
 	/** By the same clock: before its start, where the payment has waited for longer. */
 	readonly acceptedAtMs: number;
-	/** Until when the lease surely holds, monotonic ms: counted from when a renewal was asked, not from its answer. */
+	/**
+	 * Until when the lease is taken to hold, monotonic ms: counted from when a renewal was asked, not from its answer, but
+	 * until the first one from the job's arrival, which is late by its way here. That is harmless, as nothing is sent
+	 * without a pin, and the queue fences pins by its own clock.
+	 */
 	leaseEndsAtMs: number;
 	/** The queue said that the lease is gone: nothing may be pinned or sent under it any more. */
 	lost: boolean;

@@ -1,7 +1,7 @@
 // The rows port: what the engine needs of a medium that keeps rows in transactions. Synchronous; one owner.
 //
-// Every change happens between `begin` and `commit`. What `commit` wrote is safe once a `sync` that began after it has
-// resolved. A medium that fails throws; nothing is tried again on it.
+// Every change happens between `begin` and `commit`, but for the mark `leasedUpTo`. What `commit` wrote is safe once a `sync`
+// that began after it has resolved. A medium that fails throws; nothing is tried again on it.
 import type { PaymentEvent } from "../../payment/event.ts";
 import type { Charge, Payment } from "../../payment/life.ts";
 import type { Processor } from "../../payment/payment.ts";
@@ -28,7 +28,10 @@ export interface Marks {
 	commit: number;
 	/** No row up to this one is `accepted` or `in_flight`. */
 	doneUpTo: number;
-	/** No row after this one was ever leased. */
+	/**
+	 * No row after this one was ever leased. A lease moves it at any time and costs no commit: the next one writes it, which
+	 * is in time for the pin, and a row that was leased and not pinned may be leased anew after a start.
+	 */
 	leasedUpTo: number;
 	/** Rows `accepted` (leased or not) and `in_flight`. */
 	open: number;
@@ -65,7 +68,7 @@ export function epochMarks(epoch: number): Omit<Marks, "boot" | "commit" | "even
 export interface Rows {
 	/** Made at random together with the medium: tells its events from those of any other. 32 hexadecimal digits. */
 	readonly storeId: string;
-	/** As of the last commit; change it between `begin` and `commit`. */
+	/** As of the last commit, but for `leasedUpTo`; change the others between `begin` and `commit`. */
 	readonly marks: Marks;
 	begin(): void;
 	/** Writes the marks and commits. */
