@@ -63,7 +63,6 @@ export function createConsumer(options: ConsumerOptions): Consumer {
 	/** Ends the renewal of leases. */
 	const holding = new AbortController();
 	const backs = new Set<Promise<void>>();
-	let connected = false;
 
 	const onError = (error: unknown): void => log.error({ err: error }, "a mistake in the program");
 	const poolOptions = { graceMs: settings.graceMs, clock, onError };
@@ -196,7 +195,6 @@ export function createConsumer(options: ConsumerOptions): Consumer {
 			for (const hand of strays) giveBack(hand);
 		},
 		onConnected(now, inFlightMax) {
-			connected = now;
 			if (now) for (const { limiter } of Object.values(board)) limiter.setBound(inFlightMax);
 			dispatch.setConnected(now);
 		},
@@ -220,7 +218,7 @@ export function createConsumer(options: ConsumerOptions): Consumer {
 	const streaming = stream.run(taking.signal);
 	const renewing = stream.renew(holding.signal);
 	const figures = (): ConsumerFigures =>
-		readFigures({ connected, inHand: hands.size, waiting: dispatch.waiting, board, budget, ends, commits });
+		readFigures({ inHand: hands.size, waiting: dispatch.waiting, board, budget, ends, commits });
 	const reporting = report(
 		{ client: options.reports, session: options.session, clock, figures, onError },
 		holding.signal,

@@ -6,8 +6,6 @@ import type { Latencies } from "./latency.ts";
 import type { RetryBudget } from "./retry-budget.ts";
 
 export interface ConsumerFigures {
-	/** The stream of jobs is open. */
-	readonly connected: boolean;
 	/** Jobs under a lease here: waiting, at work, or ending. */
 	readonly inHand: number;
 	/** Of these, payments that wait for a slot. */
@@ -44,7 +42,6 @@ export const noEnds = (): Ends => ({
 });
 
 export interface FigureSources {
-	readonly connected: boolean;
 	readonly inHand: number;
 	readonly waiting: number;
 	readonly board: Board;

@@ -9,8 +9,6 @@ export interface Latencies {
 	readonly meanMs: number;
 	/** When the last one was added, ms on the monotonic clock; long ago before the first. */
 	readonly lastAtMs: number;
-	/** How many were added, ever. */
-	readonly count: number;
 }
 
 /** Eight buckets for each doubling, from 1/64 ms to over an hour. */
@@ -25,7 +23,6 @@ export function createLatencies(clock: Clock, windowMs: number): Latencies {
 	let turnsAtMs = clock.monotonic() + windowMs;
 	let lastAtMs = Number.NEGATIVE_INFINITY;
 	let meanMs = 0;
-	let count = 0;
 
 	function turn(): number {
 		const nowMs = clock.monotonic();
@@ -39,10 +36,9 @@ export function createLatencies(clock: Clock, windowMs: number): Latencies {
 
 	return {
 		add(ms) {
+			meanMs = lastAtMs === Number.NEGATIVE_INFINITY ? ms : meanMs + (ms - meanMs) * meanWeight;
 			lastAtMs = turn();
 			current[bucketOf(ms)]!++;
-			meanMs = count === 0 ? ms : meanMs + (ms - meanMs) * meanWeight;
-			count++;
 		},
 		quantile(q) {
 			turn();
@@ -61,9 +57,6 @@ export function createLatencies(clock: Clock, windowMs: number): Latencies {
 		},
 		get lastAtMs() {
 			return lastAtMs;
-		},
-		get count() {
-			return count;
 		},
 	};
 }

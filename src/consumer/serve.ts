@@ -9,7 +9,6 @@ import type { Processor } from "../payment/payment.ts";
 import { type CarrierSettings, connectCarrier } from "../rpc/connect-carrier.ts";
 import { collectGarbage, collectSeldom } from "../runtime.ts";
 import { createConsumer } from "./consumer.ts";
-import type { ConsumerFigures } from "./figures.ts";
 import { createGateway } from "./gateway.ts";
 import { watchLulls } from "./lulls.ts";
 import { createPace } from "./pace.ts";
@@ -33,7 +32,6 @@ export interface ConsumerProcessSettings extends CarrierSettings {
 export interface RunningConsumer {
 	readonly address: string;
 	close(): Promise<void>;
-	figures(): ConsumerFigures;
 }
 
 /** Charges open towards one processor, whatever the settings: processors carry out 800 at a time, others' too. */
@@ -80,7 +78,6 @@ export async function serveConsumer(settings: ConsumerProcessSettings, log: Logg
 	const stopWatching = watchLulls({ clock, settled, onLull: collectGarbage });
 	return {
 		address: `${rpc.address} to ${settings.urls.default} and ${settings.urls.fallback}`,
-		figures: consumer.figures,
 		async close() {
 			stopWatching();
 			await consumer.close(settings.stopMs * drainOfClose);

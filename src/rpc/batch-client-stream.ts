@@ -29,7 +29,6 @@ export interface StreamOptions<Item, Outcome, I extends DescMessage, O extends D
 export interface BatchStream<Item, Outcome> {
 	/** Why it ended, and what it left unanswered, oldest first. */
 	readonly ended: Promise<{ readonly error: ConnectError; readonly left: Call<Item, Outcome>[] }>;
-	readonly batchesUnderWay: number;
 	/** To be called when calls wait: all of one turn go together. */
 	scheduleFlush(): void;
 	close(): void;
@@ -185,9 +184,6 @@ export function openBatchStream<Item, Outcome, I extends DescMessage, O extends 
 
 	return {
 		ended,
-		get batchesUnderWay() {
-			return underWay.size;
-		},
 		scheduleFlush,
 		close() {
 			endRequests();

@@ -63,13 +63,11 @@ export interface BatchClient<Item, Outcome> {
 
 export interface BatchFigures {
 	readonly waiting: number;
-	readonly batchesUnderWay: number;
 	/** How long the server has been away, ms; 0 while it is not known to be. */
 	readonly downMs: number;
 	/** Since the start. */
 	readonly batchesSent: number;
 	readonly itemsRepeated: number;
-	readonly streamsBroken: number;
 }
 
 export interface BatchClientOptions<Item, Outcome, I extends DescMessage, O extends DescMessage> {
@@ -94,7 +92,6 @@ export function createBatchClient<Item, Outcome, I extends DescMessage, O extend
 	let downSinceMs: number | undefined;
 	let lastError: ConnectError | undefined;
 	let failures = 0;
-	let streamsBroken = 0;
 	let closed = false;
 	const stopped = new AbortController();
 	const running = run();
@@ -136,7 +133,6 @@ export function createBatchClient<Item, Outcome, I extends DescMessage, O extend
 		while (!stopped.signal.aborted) {
 			const error = await attempt();
 			if (stopped.signal.aborted) return;
-			streamsBroken++;
 			lastError = error;
 			if (downSinceMs === undefined) {
 				downSinceMs = clock.monotonic();
@@ -172,11 +168,9 @@ export function createBatchClient<Item, Outcome, I extends DescMessage, O extend
 		close,
 		figures: () => ({
 			waiting: calls.waiting,
-			batchesUnderWay: stream?.batchesUnderWay ?? 0,
 			downMs: downSinceMs === undefined ? 0 : clock.monotonic() - downSinceMs,
 			batchesSent: calls.batchesSent,
 			itemsRepeated: calls.itemsRepeated,
-			streamsBroken,
 		}),
 	};
 }

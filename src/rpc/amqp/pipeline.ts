@@ -12,7 +12,6 @@ export interface Pipeline<Item> {
 	push(item: Item): void;
 	/** Begins what waits at once, from now on without gathering, and resolves when nothing is under way. */
 	drain(): Promise<void>;
-	readonly underWay: number;
 }
 
 export interface PipelineOptions<Item> {
@@ -51,9 +50,6 @@ export function createPipeline<Item>({ rules, batchOf, process, after }: Pipelin
 	}
 
 	return {
-		get underWay() {
-			return underWay;
-		},
 		push(item) {
 			underWay++;
 			const name = batchOf(item);
