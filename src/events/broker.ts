@@ -8,7 +8,7 @@ import type { PublishEvent } from "./publisher.ts";
 import type { Intake } from "./subscriber.ts";
 
 /** Routing keys on it are the types: `payment.accepted`, `payment.processed`, `payment.parked`. */
-export function eventExchange(namespace: string): string {
+function eventExchange(namespace: string): string {
 	return `${namespace}.events`;
 }
 

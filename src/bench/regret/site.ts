@@ -49,7 +49,7 @@ export function createSite(processor: Processor, { timetable, endMs }: Case, tim
 }
 
 /** The condition at a moment; asked in about the order of time, so it looks near the last one. */
-export function conditions(timetable: Timetable, processor: Processor): (ms: number) => Condition {
+function conditions(timetable: Timetable, processor: Processor): (ms: number) => Condition {
 	const stages = timetable.map((stage) => stage[processor]);
 	const starts = timetable.map(({ atMs }) => atMs);
 	let at = 0;

@@ -113,6 +113,6 @@ export function tellLosses(cases: readonly Comparison[]): string[][] {
 	];
 }
 
-export function percent(part: number): string {
+function percent(part: number): string {
 	return `${(100 * part).toFixed(2)} %`;
 }

@@ -5,7 +5,7 @@ import type { Row } from "../rows.ts";
 import { sumOf, sumOfText } from "./sum.ts";
 
 /** A state's code is its place here: never change the order. */
-export const states: readonly PaymentState[] = ["accepted", "in_flight", "in_doubt", "parked", "settled", "given_up"];
+const states: readonly PaymentState[] = ["accepted", "in_flight", "in_doubt", "parked", "settled", "given_up"];
 export const stateCode = (state: PaymentState): number => states.indexOf(state);
 
 export interface Columns {
