@@ -12,13 +12,9 @@ import { enqueueBatches } from "../rpc/batch-methods.ts";
 import { serveBatches } from "../rpc/batch-server.ts";
 import { connectHttp2 } from "../rpc/http2-client.ts";
 import { serveHttp2 } from "../rpc/http2-server.ts";
+import type { WarmUpBounds } from "../warm-up-bounds.ts";
 import { createApi } from "./api.ts";
 import { serveApi } from "./serve.ts";
-
-export interface WarmUpBounds {
-	readonly ms: number;
-	readonly payments: number;
-}
 
 /** On a whole core the payments are done in about a second; on a part of one the time ends it. */
 export const warmUpBounds: WarmUpBounds = { ms: 5_000, payments: 6_000 };

@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { supervisedVariable } from "../service-process.ts";
 import { freePorts } from "./free-ports.ts";
-import { benchedCommand, type LaunchOptions, ready } from "./launch.ts";
+import { benchedCommand, type LaunchOptions, ready, stop } from "./launch.ts";
 
 /** Of one service, as docker-compose.yml has it; a test compares the two. */
 export interface Share {
@@ -55,7 +55,6 @@ interface Running {
 	readonly exited: Promise<string>;
 }
 
-const stopMaxMs = 30_000;
 const main = fileURLToPath(new URL("../main.ts", import.meta.url));
 const nginxConf = fileURLToPath(new URL("../../nginx.conf", import.meta.url));
 
@@ -185,11 +184,4 @@ async function writeNginxConf(folder: string, port: number): Promise<string> {
 	const path = join(folder, "nginx.conf");
 	await writeFile(path, moved);
 	return path;
-}
-
-async function stop(child: ChildProcess, exited: Promise<string>): Promise<void> {
-	child.kill("SIGTERM");
-	const late = setTimeout(() => child.kill("SIGKILL"), stopMaxMs);
-	await exited;
-	clearTimeout(late);
 }

@@ -110,7 +110,8 @@ export async function ready(url: string, signal: AbortSignal, onWait?: (maxMs: n
 	}
 }
 
-async function stop(child: ChildProcess, exited: Promise<string>): Promise<void> {
+/** Asks it to end, and ends it where it does not. */
+export async function stop(child: ChildProcess, exited: Promise<string>): Promise<void> {
 	child.kill("SIGTERM");
 	const late = setTimeout(() => child.kill("SIGKILL"), stopMaxMs);
 	await exited;

@@ -6,10 +6,11 @@ import type { Clock } from "../clock.ts";
 import type { Logger } from "../log.ts";
 import type { Routes } from "../rpc/carrier.ts";
 import { collectGarbage } from "../runtime.ts";
+import type { WarmUpBounds } from "../warm-up-bounds.ts";
 import type { BrokerView } from "./broker-view.ts";
 import { createCache } from "./cache.ts";
 import type { Store, StoreSettings } from "./store/store.ts";
-import { type WarmUpBounds, warmUp } from "./warm-up.ts";
+import { warmUp } from "./warm-up.ts";
 
 export interface CacheServer {
 	readonly address: string;

@@ -8,14 +8,10 @@ import type { Clock } from "../clock.ts";
 import { Processor } from "../gen/payrelay/v1/payment_pb.ts";
 import { type DequeueBatchResponse, type Job, QueueService } from "../gen/payrelay/v1/queue_service_pb.ts";
 import { Proof, StatsService } from "../gen/payrelay/v1/stats_service_pb.ts";
+import type { WarmUpBounds } from "../warm-up-bounds.ts";
 
 /** Payments in one batch: about what one commit carries under load. */
 const batchSize = 16;
-
-export interface WarmUpBounds {
-	readonly ms: number;
-	readonly payments: number;
-}
 
 /**
  * A fast machine stops at the payments: enough for the runtime's second compiler. Where callers wait for a restart, it is

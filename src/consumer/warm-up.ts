@@ -21,16 +21,12 @@ import { serveBatches } from "../rpc/batch-server.ts";
 import type { Routes } from "../rpc/carrier.ts";
 import { connectHttp2 } from "../rpc/http2-client.ts";
 import { serveHttp2 } from "../rpc/http2-server.ts";
+import type { WarmUpBounds } from "../warm-up-bounds.ts";
 import { createConsumer } from "./consumer.ts";
 import { createGateway } from "./gateway.ts";
 import { unpaced } from "./pace.ts";
 import { connectQueue } from "./queue.ts";
 import type { ConsumerSettings } from "./settings.ts";
-
-export interface WarmUpBounds {
-	readonly ms: number;
-	readonly payments: number;
-}
 
 /** On a whole core the payments are done in about a second; on a part of one the time ends it. */
 export const warmUpBounds: WarmUpBounds = { ms: 5_000, payments: 4_000 };
