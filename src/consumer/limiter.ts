@@ -4,6 +4,7 @@
 // More open requests are of use only while they do not just wait for each other. How many do is told by how much longer
 // charges take than the shortest of late: with an answer time of 70 ms where 7 would do, nine of ten wait, here or there.
 // Then the limit does not grow, and what it has grown to shrinks slowly.
+import { equalJitterMs } from "../backoff.ts";
 import type { Clock } from "../clock.ts";
 
 /** What an ended request said of the load. `overload`: 429, or no answer in time. `neutral`: nothing. */
@@ -160,7 +161,7 @@ export function createLimiter(settings: LimiterSettings, clock: Clock, random: (
 		},
 		noSlot() {
 			lower(shrink);
-			pausedUntilMs = clock.monotonic() + noSlotPauseMs * (0.5 + random() / 2);
+			pausedUntilMs = clock.monotonic() + equalJitterMs(noSlotPauseMs, random);
 		},
 		pausedUntilMs: () => (paused() ? pausedUntilMs : 0),
 	};

@@ -16,6 +16,7 @@
 //      └──not charged───┘                    │  ▲
 //                                     bound  ▼  │ retry
 //                                          parked ──settle──▶ settled, ──give up──▶ given up
+import { equalBackoffMs, equalJitterMs } from "../backoff.ts";
 import type { Processor } from "./payment.ts";
 
 export type PaymentState = "accepted" | "in_flight" | "in_doubt" | "parked" | "settled" | "given_up";
@@ -229,25 +230,26 @@ export function hasten(payment: Payment, dueAtMs: number): Payment {
 
 /** Had no turn: it pauses as before, and is neither parked for it nor put further back. */
 function pauseAgain(payment: Payment, { nowMs, random }: Moment, policy: DoubtPolicy): Payment {
-	const grown = payment.state === "parked" ? policy.parkedPauseMs : grownPauseMs(payment.rounds - 1, policy);
-	return { ...payment, dueAtMs: nowMs + grown * (0.5 + random / 2) };
+	const pauseMs = nextPauseMs(payment.state === "parked", payment.rounds - 1, random, policy);
+	return { ...payment, dueAtMs: nowMs + pauseMs };
 }
 
-function grownPauseMs(rounds: number, { pauseMinMs, pauseMaxMs }: DoubtPolicy): number {
-	return Math.min(pauseMinMs * 2 ** Math.min(Math.max(rounds, 0), 30), pauseMaxMs);
-}
-
-/** Growing pauses with jitter between half and full; parked after the bound. */
-function pause(payment: Payment, moment: Moment, policy: DoubtPolicy): Payment {
-	const doubtSinceMs = payment.doubtSinceMs ?? moment.nowMs;
-	const parked = payment.state === "parked" || moment.nowMs - doubtSinceMs >= policy.parkAfterMs;
-	const grown = parked ? policy.parkedPauseMs : grownPauseMs(payment.rounds, policy);
-	const pauseMs = grown * (0.5 + moment.random / 2);
+/** Parked after the bound. */
+function pause(payment: Payment, { nowMs, random }: Moment, policy: DoubtPolicy): Payment {
+	const doubtSinceMs = payment.doubtSinceMs ?? nowMs;
+	const parked = payment.state === "parked" || nowMs - doubtSinceMs >= policy.parkAfterMs;
 	return {
 		...payment,
 		state: parked ? "parked" : "in_doubt",
 		rounds: payment.rounds + 1,
 		doubtSinceMs,
-		dueAtMs: moment.nowMs + pauseMs,
+		dueAtMs: nowMs + nextPauseMs(parked, payment.rounds, random, policy),
 	};
+}
+
+/** Pauses with jitter between half and full, which grow until the payment is parked. */
+function nextPauseMs(parked: boolean, rounds: number, random: number, policy: DoubtPolicy): number {
+	const chance = (): number => random;
+	if (parked) return equalJitterMs(policy.parkedPauseMs, chance);
+	return equalBackoffMs({ baseMs: policy.pauseMinMs, maxMs: policy.pauseMaxMs }, Math.max(rounds, 0), chance);
 }
