@@ -9,6 +9,7 @@ import type * as queue from "../gen/payrelay/v1/queue_service_pb.ts";
 import type * as stats from "../gen/payrelay/v1/stats_service_pb.ts";
 import { instantMaxUs } from "../payment/instant.ts";
 import type { Attempt, Charge, Pin, Resolution } from "../payment/life.ts";
+import type { PinOutcome } from "../payment/outcome.ts";
 import { processors } from "../payment/payment.ts";
 import {
 	attemptResultWords,
@@ -44,7 +45,7 @@ export const pinRequest = (request: queue.PinRequest): store.PinRequest => ({
 	processor: processorWords.known(request.processor),
 });
 
-export const pinResponse = (result: store.PinOutcome): queue.PinResponse => ({
+export const pinResponse = (result: PinOutcome): queue.PinResponse => ({
 	$typeName: "payrelay.v1.PinResponse",
 	outcome: pinWords.code[result.outcome],
 	requestedAtUs: result.outcome === "pinned" ? BigInt(result.requestedAtUs) : 0n,

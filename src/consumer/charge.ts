@@ -5,8 +5,9 @@
 // has not, commit another attempt and POST again, with the same `requestedAt`. 422 means charged: read back what was
 // recorded, and settle with that. One lease makes at most one POST, so the lease's token names the attempt.
 import type { AttemptResult, Charge, Pin } from "../payment/life.ts";
+import type { PinOutcome, SettleOutcome } from "../payment/outcome.ts";
 import type { Processor } from "../payment/payment.ts";
-import type { ChargeAnswer, Job, PinOutcome, Proof, ReadBackAnswer, SettleOutcome } from "./ports.ts";
+import type { ChargeAnswer, Job, Proof, ReadBackAnswer } from "./ports.ts";
 
 /** What the driver is to do; it answers each with the event of the same name. */
 export type ChargeEffect =

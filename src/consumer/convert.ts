@@ -9,10 +9,11 @@ import {
 	type Settlement,
 } from "../gen/payrelay/v1/stats_service_pb.ts";
 import type { AttemptResult, Charge, Pin } from "../payment/life.ts";
+import type { PinOutcome } from "../payment/outcome.ts";
 import { type Processor, processors } from "../payment/payment.ts";
 import { attemptResultWords, breakerWords, pinWords, processorWords, proofWords } from "../rpc/words.ts";
 import type { ConsumerFigures } from "./figures.ts";
-import type { Job, PinOutcome, Proof } from "./ports.ts";
+import type { Job, Proof } from "./ports.ts";
 
 export function pinFromProto({ processor, requestedAtUs }: ProtoPin): Pin {
 	return { processor: processorWords.known(processor), requestedAtUs: Number(requestedAtUs) };

@@ -1,6 +1,7 @@
 // How one consumer is doing, for metrics and logs.
 import type { Processor } from "../payment/payment.ts";
 import { type Board, each } from "./board.ts";
+import type { BreakerState } from "./breaker.ts";
 import type { ChargeEnd } from "./charge.ts";
 import type { Latencies } from "./latency.ts";
 import type { RetryBudget } from "./retry-budget.ts";
@@ -24,7 +25,7 @@ export interface SiteFigures {
 	/** Charges and read-backs open now. */
 	readonly inFlight: number;
 	readonly limit: number;
-	readonly breaker: "closed" | "open" | "probing";
+	readonly breaker: BreakerState;
 	/** What charges took of late, ms. */
 	readonly chargeMs: { readonly p50: number; readonly p99: number };
 }

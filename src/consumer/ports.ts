@@ -1,5 +1,6 @@
 // What a consumer needs of the world: the queue's calls, and the processors' calls, each as a few functions.
 import type { AttemptResult, Charge, Pin } from "../payment/life.ts";
+import type { PinOutcome, ReleaseOutcome, SettleOutcome } from "../payment/outcome.ts";
 import type { Processor } from "../payment/payment.ts";
 import type { Cutoff } from "./cutoff.ts";
 
@@ -15,14 +16,8 @@ export interface Job {
 	readonly waitedMs: number;
 }
 
-export type PinOutcome =
-	| { readonly outcome: "pinned"; readonly requestedAtUs: number }
-	| { readonly outcome: "fenced" | "pinned_elsewhere" | "no_slot" | "purging" };
-
 /** Why a settle may be believed: 200 to the POST, or the charge read back. */
 export type Proof = "charged" | "read_back";
-
-export type SettleOutcome = "settled" | "repeated" | "stale" | "refused";
 
 /** No answer came in time: whether the call took effect is not known, and to ask again is safe. */
 export class NoAnswer extends Error {
@@ -35,7 +30,7 @@ export class NoAnswer extends Error {
  */
 export interface Queue {
 	pin(job: Job, processor: Processor, signal: AbortSignal): Promise<PinOutcome>;
-	release(job: Job, result: AttemptResult): Promise<"released" | "fenced">;
+	release(job: Job, result: AttemptResult): Promise<ReleaseOutcome>;
 	settle(job: Job, charge: Charge, proof: Proof): Promise<SettleOutcome>;
 }
 

@@ -7,6 +7,7 @@
 // at all. Nobody knows how long an outage will last; the guess is: as long again as it has lasted. While no processor
 // will do, the answer is when to ask again.
 import type { Processor } from "../payment/payment.ts";
+import type { BreakerState } from "./breaker.ts";
 
 /** What is known of one processor. All times in ms; ages and durations, never dates. */
 export interface ProcessorKnowledge {
@@ -15,7 +16,7 @@ export interface ProcessorKnowledge {
 	readonly health?: { readonly failing: boolean; readonly minResponseMs: number; readonly ageMs: number } | undefined;
 	/** Its charges of late: their mean, and how long ago the last one was answered (infinite before the first). */
 	readonly measured: { readonly meanMs: number; readonly ageMs: number };
-	readonly breaker: "closed" | "open" | "probing";
+	readonly breaker: BreakerState;
 	/** Open only: until a single payment may try it; 0 or less when that is now. */
 	readonly probeInMs: number;
 	/** For how long it has been known not to charge; 0 where it does. */

@@ -6,10 +6,11 @@
 import { type Backoff, backoffMs } from "../backoff.ts";
 import type { Clock } from "../clock.ts";
 import type { AttemptResult, Charge, Pin } from "../payment/life.ts";
+import type { PinOutcome } from "../payment/outcome.ts";
 import type { Processor } from "../payment/payment.ts";
 import { type ChargeEffect, type ChargeEnd, type ChargeEvent, nextCharge, startCharge } from "./charge.ts";
 import type { Hand, Hands } from "./hands.ts";
-import { type Gateway, NoAnswer, type PinOutcome, type Proof, type Queue } from "./ports.ts";
+import { type Gateway, NoAnswer, type Proof, type Queue } from "./ports.ts";
 
 export interface WorkPorts {
 	readonly queue: Queue;

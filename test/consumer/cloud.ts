@@ -1,10 +1,11 @@
 // A queue service for tests: leases, pins, releases and settles in memory, that can be cut off, and come back.
 import { Code, ConnectError } from "@connectrpc/connect";
 import type { HealthClient } from "../../src/consumer/health.ts";
-import { type Job, NoAnswer, type PinOutcome, type Queue } from "../../src/consumer/ports.ts";
+import { type Job, NoAnswer, type Queue } from "../../src/consumer/ports.ts";
 import type { ReportClient } from "../../src/consumer/report.ts";
 import type { StreamClient } from "../../src/consumer/stream.ts";
 import type { ConsumerFigures } from "../../src/gen/payrelay/v1/stats_service_pb.ts";
+import type { PinOutcome } from "../../src/payment/outcome.ts";
 import { sentAtUs } from "./harness.ts";
 
 interface Held {

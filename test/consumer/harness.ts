@@ -2,7 +2,8 @@
 
 import type { Cutoff } from "../../src/consumer/cutoff.ts";
 import { limiterDefaults } from "../../src/consumer/limiter.ts";
-import type { ChargeAnswer, Gateway, Job, PinOutcome, Queue, ReadBackAnswer } from "../../src/consumer/ports.ts";
+import type { ChargeAnswer, Gateway, Job, Queue, ReadBackAnswer } from "../../src/consumer/ports.ts";
+import type { PinOutcome } from "../../src/payment/outcome.ts";
 
 export const paymentId = (n: number): string => `4a7901b8-7d26-4d9d-aa19-${n.toString(16).padStart(12, "0")}`;
 export const sentAtUs = Date.UTC(2025, 6, 15, 12) * 1000;

@@ -2,9 +2,10 @@
 //
 // A call to the cache may be carried out twice, late, or without an answer. A POST is sent once at most, as on one
 // connection; its answer may be late, lost, or come after the deadline.
-import type { PinOutcome, ReleaseOutcome, SettleOutcome, Store } from "../../src/cache/store/store.ts";
+import type { Store } from "../../src/cache/store/store.ts";
 import type { ChargeAnswer, Job, ReadBackAnswer } from "../../src/consumer/ports.ts";
 import type { AttemptResult, Charge, Pin } from "../../src/payment/life.ts";
+import type { PinOutcome, ReleaseOutcome, SettleOutcome } from "../../src/payment/outcome.ts";
 import type { Processor } from "../../src/payment/payment.ts";
 import type { CacheHost } from "./cache-host.ts";
 import type { Mutant } from "./mutants.ts";

@@ -2,13 +2,13 @@
 //
 // The plain one also runs broken machines, and does not look at what it knows of its lease between pin and POST other
 // than through `holds`; the consumer's own is the code that moves money.
-import type { ReleaseOutcome, SettleOutcome } from "../../src/cache/store/store.ts";
 import type { Clock } from "../../src/clock.ts";
 import type { ChargeEnd, ChargeEvent, ChargeStep } from "../../src/consumer/charge.ts";
 import type { Cutoff } from "../../src/consumer/cutoff.ts";
 import type { Hand } from "../../src/consumer/hands.ts";
 import { NoAnswer } from "../../src/consumer/ports.ts";
 import { work } from "../../src/consumer/work.ts";
+import type { ReleaseOutcome, SettleOutcome } from "../../src/payment/outcome.ts";
 import type { Processor } from "../../src/payment/payment.ts";
 import type { CallPorts, Calls } from "./calls.ts";
 

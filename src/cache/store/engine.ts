@@ -6,6 +6,7 @@
 import { type Clock, nowUs } from "../../clock.ts";
 import type { Payment, Resolution } from "../../payment/life.ts";
 import * as life from "../../payment/life.ts";
+import type { PinOutcome, ReleaseOutcome, SettleOutcome } from "../../payment/outcome.ts";
 import type { Processor } from "../../payment/payment.ts";
 import { createFreshLane } from "./fresh-lane.ts";
 import { createLeases, type Lease } from "./leases.ts";
@@ -21,14 +22,11 @@ import type {
 	Lane,
 	LeaseKey,
 	NewPayment,
-	PinOutcome,
 	PinRequest,
 	PurgeResult,
 	Release,
-	ReleaseOutcome,
 	ResolveOutcome,
 	Settlement,
-	SettleOutcome,
 	StoreSettings,
 } from "./store.ts";
 import { createTally } from "./tally.ts";

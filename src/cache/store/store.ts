@@ -4,6 +4,7 @@
 // was asked. A store that can no longer keep its promises rejects with StoreFailed, from then on for good.
 import type { PaymentEvent } from "../../payment/event.ts";
 import type { AttemptResult, Charge, DoubtPolicy, Payment, Pin, Resolution } from "../../payment/life.ts";
+import type { PinOutcome, ReleaseOutcome, SettleOutcome } from "../../payment/outcome.ts";
 import type { Processor } from "../../payment/payment.ts";
 
 export interface NewPayment {
@@ -38,24 +39,16 @@ export interface PinRequest extends LeaseKey {
 	readonly processor: Processor;
 }
 
-export type PinOutcome =
-	| { readonly outcome: "pinned"; readonly requestedAtUs: number }
-	| { readonly outcome: "fenced" | "pinned_elsewhere" | "no_slot" | "purging" };
-
 export interface Release extends LeaseKey {
 	readonly epoch: number;
 	readonly result: AttemptResult;
 }
-
-export type ReleaseOutcome = "released" | "fenced";
 
 export interface Settlement {
 	readonly id: string;
 	readonly epoch: number;
 	readonly charge: Charge;
 }
-
-export type SettleOutcome = "settled" | "repeated" | "stale" | "refused";
 
 /** Inclusive bounds, µs; an absent bound is open. */
 export interface Window {
