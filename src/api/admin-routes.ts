@@ -14,6 +14,10 @@ const pageTokenMax = 64;
 const wrongPageSize = { parameter: "pageSize", detail: "must be 1 to 1000" };
 const wrongPageToken = { parameter: "pageToken", detail: "must be the nextPageToken of the page before" };
 
+function isPageSize(text: string): boolean {
+	return /^\d{1,4}$/.test(text) && Number(text) >= 1 && Number(text) <= pageSizeMax;
+}
+
 export function adminRoutes(
 	{ stats, settings }: RouteContext,
 	metrics: ApiMetrics,
@@ -60,15 +64,16 @@ export function adminRoutes(
 			path: "/parked",
 			admin: true,
 			async handle(c) {
-				const size = c.req.query("pageSize") ?? "100";
-				const pageSize = /^\d{1,4}$/.test(size) ? Number(size) : 0;
+				const pageSize = c.req.query("pageSize");
 				const pageToken = c.req.query("pageToken") ?? "";
 				const errors = [
-					...(pageSize < 1 || pageSize > pageSizeMax ? [wrongPageSize] : []),
+					...(pageSize === undefined || isPageSize(pageSize) ? [] : [wrongPageSize]),
 					...(pageToken.length > pageTokenMax ? [wrongPageToken] : []),
 				];
 				if (errors.length > 0) return invalidQuery(errors);
-				const page = await stats.listParked({ pageSize, pageToken }, options).catch(ifInvalid);
+				// 0: as many as the cache gives where nothing is said.
+				const asked = { pageSize: Number(pageSize ?? 0), pageToken };
+				const page = await stats.listParked(asked, options).catch(ifInvalid);
 				// The size is right by now, and there is nothing else to refuse.
 				if (!page) return invalidQuery([wrongPageToken]);
 				const payments = page.payments.map(viewPayment);

@@ -11,6 +11,7 @@ import { type Context, Hono } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import { formatCents } from "../payment/amount.ts";
 import { parseInstant } from "../payment/instant.ts";
+import { jsonType } from "./answer.ts";
 import { deliver } from "./deliver.ts";
 import type { FeeRate } from "./fee.ts";
 import { parseMisbehaviour } from "./misbehaviour.ts";
@@ -121,7 +122,7 @@ export function createProcessorApp(name: string, processor: SimulatedProcessor, 
 
 /** Amounts are written as text: a double could not hold every total. */
 function json(c: Context<Env>, text: string): Response {
-	return c.body(text, 200, { "content-type": "application/json; charset=utf-8" });
+	return c.body(text, 200, { "content-type": jsonType });
 }
 
 const chunkedLimit = bodyLimit({ maxSize: bodyMaxBytes });

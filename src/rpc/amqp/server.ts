@@ -16,6 +16,7 @@ import { deadLetterQueue, isMailbox, requestQueue } from "./names.ts";
 import { type BatchRule, createPipeline } from "./pipeline.ts";
 import { openQueueDepths } from "./queue-depths.ts";
 import { createResponder } from "./responder.ts";
+import { timeoutHeader } from "./retry.ts";
 import { serveStream } from "./serve-stream.ts";
 import { createServeUnary, type Job } from "./serve-unary.ts";
 import { declareDeadLetters, declareRequests } from "./topology.ts";
@@ -130,7 +131,7 @@ export async function serveAmqp(options: AmqpServeOptions): Promise<AmqpRpcServe
 				delivery.ack();
 				return;
 			}
-			request.header.set("connect-timeout-ms", String(Math.ceil(leftMs)));
+			request.header.set(timeoutHeader, String(Math.ceil(leftMs)));
 		}
 		const handler = handlers.get(request.path);
 		if (handler === undefined)
