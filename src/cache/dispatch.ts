@@ -7,6 +7,7 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import { ChurnSet } from "../churn.ts";
 import type { Clock } from "../clock.ts";
 import { type Processor, processors } from "../payment/payment.ts";
+import { oneProcessorsPart } from "../rpc/pursuit-credit.ts";
 import type { Holdings } from "./holdings.ts";
 import type { Job, Lane, LeaseKey } from "./store/store.ts";
 
@@ -23,9 +24,6 @@ const sessionsMax = 1000;
 const messageGapMs = 25;
 /** The shortest wait for a pursuit, ms, so that one that is due but cannot be leased does not spin the process. */
 const dueMinMs = 5;
-
-/** Of a session's credit for pursuits, this part at most is for those of one processor: a dead one's hold up nobody else's. */
-const oneProcessorsPart = 2 / 3;
 
 /** The most jobs outstanding: payments without a pin, and payments in doubt or parked. */
 export interface Credit {

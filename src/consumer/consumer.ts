@@ -5,6 +5,7 @@
 import type { Clock } from "../clock.ts";
 import type { Logger } from "../log.ts";
 import type { Processor } from "../payment/payment.ts";
+import { oneProcessorsPart } from "../rpc/pursuit-credit.ts";
 import { createBoard, each } from "./board.ts";
 import { chargeDeadlineMs, withDeadline } from "./deadline.ts";
 import { createDispatch } from "./dispatch.ts";
@@ -51,6 +52,8 @@ const commitWindowMs = 10_000;
 export function createConsumer(options: ConsumerOptions): Consumer {
 	const { queue, clock, random, settings, log } = options;
 	const { deadline } = settings;
+	/** As many again as are at work: a worker that gets free has the next one. */
+	const pursuitLaneMax = settings.pursuitWorkersMax;
 	const board = createBoard({ ...settings, clock, random });
 	const budget = createRetryBudget(settings.budget, clock);
 	const hands = createHands(clock);
@@ -162,7 +165,7 @@ export function createConsumer(options: ConsumerOptions): Consumer {
 		route: settings.route,
 		pace: options.pace,
 		clock,
-		laneMax: settings.pursuitWorkersMax,
+		laneMax: pursuitLaneMax,
 		free: (lane) => pools[lane].free,
 		start,
 		giveBack,
@@ -173,8 +176,8 @@ export function createConsumer(options: ConsumerOptions): Consumer {
 		session: options.session,
 		credit: settings.creditMax,
 		retryCredit: settings.retryCreditMax,
-		// One processor's lane and workers take two thirds at most: there is always room for the other's.
-		pursuitCredit: settings.pursuitWorkersMax * 3,
+		// What may be given out for one processor has room in its lane and at its workers, and leaves some for the other's.
+		pursuitCredit: Math.floor((pursuitLaneMax + settings.pursuitWorkersMax) / oneProcessorsPart),
 		hands,
 		clock,
 		random,

@@ -48,6 +48,15 @@ export const limiterDefaults: LimiterSettings = {
 	noSlotPauseMs: 50,
 };
 
+/** So much of the limit is in use where an answer says something about a higher one. */
+const usedShareMin = 1 / 2;
+/** What a round of good answers, as many as the limit, adds to it once an overload was met. */
+const slotsPerRound = 4;
+/** So many times `queuedMax` wait where the limit shrinks. In between it stays as it is. */
+const tooManyQueued = 2;
+/** What each answer takes of the limit then. */
+const slotsPerLongWait = 1 / 4;
+
 export interface Limiter {
 	/** Slots that a fresh payment could take now. */
 	readonly free: number;
@@ -103,9 +112,9 @@ export function createLimiter(settings: LimiterSettings, clock: Clock, random: (
 	function grow(tookMs: number): void {
 		const waiting = queued(tookMs);
 		// A limit that is not used says nothing about a higher one.
-		if (fresh + pursuits < limit / 2) return;
-		if (waiting < queuedMax) limit = Math.min(ceiling, limit + (climbing ? 1 : 4 / limit));
-		else if (waiting > 2 * queuedMax && limit > start) limit = Math.max(start, limit - 1 / 4);
+		if (fresh + pursuits < limit * usedShareMin) return;
+		if (waiting < queuedMax) limit = Math.min(ceiling, limit + (climbing ? 1 : slotsPerRound / limit));
+		else if (waiting > queuedMax * tooManyQueued && limit > start) limit = Math.max(start, limit - slotsPerLongWait);
 	}
 
 	function lower(by: number): void {

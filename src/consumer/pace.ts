@@ -41,6 +41,9 @@ export const paceDefaults: PaceSettings = {
 	weight: 0.5,
 };
 
+/** One judgement takes the rate for so many times what it is, or so many times less, at most. */
+const changeMax = 2;
+
 export interface PaceOptions {
 	readonly clock: Pick<Clock, "monotonic">;
 	/** CPUs that the process may use on the mean; undefined: as many as there are. */
@@ -93,7 +96,7 @@ export function createPace({ clock, quota, usedMs, settings = paceDefaults }: Pa
 		if (!run.allShort && used <= most) return rate;
 		const fitting = used > 0 ? (run.started / forMs) * (most / used) : max;
 		// One moment says little: something else may have used the CPU, or starts may not have cost all of theirs yet.
-		const next = Math.min(Math.max(fitting, rate / 2), run.allShort ? rate * 2 : rate);
+		const next = Math.min(Math.max(fitting, rate / changeMax), run.allShort ? rate * changeMax : rate);
 		return Math.min(Math.max(rate + (next - rate) * weight, min), max);
 	}
 
