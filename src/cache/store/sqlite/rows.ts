@@ -109,8 +109,9 @@ export async function openSqliteRows(folder: string, options: SqliteOptions = {}
 				await Promise.all([syncApart(main), highWater.sync()]);
 				unsafe = false;
 			} catch (error) {
+				// Closed in the meantime, it lacks its files.
+				if (!ended) abandon();
 				ended = true;
-				abandon();
 				throw error;
 			}
 		},

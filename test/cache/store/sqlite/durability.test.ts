@@ -203,7 +203,8 @@ test("closed while the database is being synced, the store leaves the log as it 
 	rows.close();
 	expect(statSync(join(folder, "payments.db-wal")).size).toBeGreaterThan(2 ** 22);
 	disk.waiting.pop()!.resolve();
-	await synced;
+	// The mark's own sync was under way, too: it may find its file closed.
+	await synced.catch((error) => expect(error.code).toBe("EBADF"));
 	const next = await openSqliteRows(folder);
 	expect(next.open(0, count, count + 1)).toHaveLength(count);
 	next.close();
