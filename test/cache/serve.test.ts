@@ -15,11 +15,10 @@ import { noBroker } from "../amqp/settings.ts";
 import { storeSettings } from "./dispatch-lab.ts";
 
 const id = "5c1e8a2d-7d9b-4f25-8f0e-0d4f1c0a9b11";
-const settings: Omit<CacheProcessSettings, "addresses"> = {
+const settings: Omit<CacheProcessSettings, "addresses" | "dataDir"> = {
 	...storeSettings,
 	...noBroker,
 	store: "memory",
-	dataDir: "unused",
 	closeMs: 2000,
 };
 
@@ -34,7 +33,7 @@ test("serves both addresses, refuses what breaks the contract, and ends its stre
 	const log = { info() {}, warn: (...what: unknown[]) => void warnings.push(what.at(-1)), error() {} };
 	const fail = (cause: unknown) => expect.unreachable(String(cause));
 	const addresses = [`unix:${join(folder, "rpc.sock")}`, "127.0.0.1:0"];
-	const server = await serveCache({ ...settings, addresses }, log as unknown as Logger, fail);
+	const server = await serveCache({ ...settings, dataDir: folder, addresses }, log as unknown as Logger, fail);
 	expect(warnings.join()).toContain("memory");
 
 	const [first, second] = server.address.split("  ").map((address) => connectHttp2(address));
@@ -73,7 +72,11 @@ test("where an address cannot be had, it no longer looks for its broker either",
 	const { port } = broker.address() as AddressInfo;
 	const amqpUrl = `amqp://127.0.0.1:${port}`;
 	const addresses = [`unix:${join(folder, "absent", "rpc.sock")}`];
-	const serving = serveCache({ ...settings, events: "amqp", amqpUrl, addresses }, log as unknown as Logger, () => {});
+	const serving = serveCache(
+		{ ...settings, dataDir: folder, events: "amqp", amqpUrl, addresses },
+		log as unknown as Logger,
+		() => {},
+	);
 	await expect(serving).rejects.toThrow(/rpc\.sock/);
 	const before = met;
 	await vi.advanceTimersByTimeAsync(10_000);
