@@ -69,7 +69,7 @@ export function socket(): (text: string) => string {
 }
 
 export function socketOrAddress(): (text: string) => string {
-	return (text) => (text === "" || text.startsWith("unix:") ? socket()(text) : address()(text));
+	return (text) => (text === "" || text.startsWith("unix:") ? socket()(text) : address("unix:PATH or host:port")(text));
 }
 
 export function choice<const T extends string>(...choices: readonly T[]): (text: string) => T {
@@ -91,10 +91,10 @@ export function url(): (text: string) => string {
 	};
 }
 
-export function address(): (text: string) => string {
+export function address(form = "host:port"): (text: string) => string {
 	return (text) => {
 		const port = /^(?:\[[0-9a-fA-F:.]+\]|[^:[\]/\s]+):(\d{1,5})$/.exec(text)?.[1];
-		if (port === undefined || Number(port) > 65535) throw expected("host:port, such as 127.0.0.1:9998");
+		if (port === undefined || Number(port) > 65535) throw expected(`${form}, such as 127.0.0.1:9998`);
 		return text;
 	};
 }

@@ -64,15 +64,15 @@ export function adminRoutes(
 			path: "/parked",
 			admin: true,
 			async handle(c) {
-				const pageSize = c.req.query("pageSize");
-				const pageToken = c.req.query("pageToken") ?? "";
+				const [pageSize = "", ...otherSizes] = c.req.queries("pageSize") ?? [];
+				const [pageToken = "", ...otherTokens] = c.req.queries("pageToken") ?? [];
 				const errors = [
-					...(pageSize === undefined || isPageSize(pageSize) ? [] : [wrongPageSize]),
-					...(pageToken.length > pageTokenMax ? [wrongPageToken] : []),
+					...((pageSize === "" || isPageSize(pageSize)) && otherSizes.length === 0 ? [] : [wrongPageSize]),
+					...(pageToken.length > pageTokenMax || otherTokens.length > 0 ? [wrongPageToken] : []),
 				];
 				if (errors.length > 0) return invalidQuery(errors);
 				// 0: as many as the cache gives where nothing is said.
-				const asked = { pageSize: Number(pageSize ?? 0), pageToken };
+				const asked = { pageSize: Number(pageSize), pageToken };
 				const page = await stats.listParked(asked, options).catch(ifInvalid);
 				// The size is right by now, and there is nothing else to refuse.
 				if (!page) return invalidQuery([wrongPageToken]);

@@ -44,7 +44,7 @@ interface Connection {
 	ended: boolean;
 	/** Had a request already: it may be idle for as long as `keepAliveMs`. */
 	used: boolean;
-	/** Since the last byte came or all was read, as far as nothing was being answered. */
+	/** Since a request began or an answer was read, as far as nothing was being answered. */
 	quietMs: number;
 }
 
@@ -86,7 +86,7 @@ export function putFastPathBefore(server: Server, acceptPayment: AcceptPayment, 
 	}
 
 	function read(connection: Connection, chunk: Buffer): void {
-		connection.quietMs = 0;
+		if (connection.begun === "") connection.quietMs = 0;
 		if (connection.busy) {
 			connection.socket.pause();
 			connection.behind = chunk;

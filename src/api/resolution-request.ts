@@ -28,7 +28,9 @@ export function parseResolutionRequest(text: string): ResolutionRequest | Proble
 	if (decision === undefined) errors.push({ pointer: "#/decision", detail: "must be settle, retry or give_up" });
 	const words = (name: "who" | "why", max: number): string => {
 		const value = body[name];
-		if (typeof value === "string" && value.isWellFormed() && value.trim() !== "" && value.length <= max) return value;
+		// Code points, as the contract counts them.
+		if (typeof value === "string" && value.isWellFormed() && value.trim() !== "" && [...value].length <= max)
+			return value;
 		errors.push({ pointer: `#/${name}`, detail: `must be text of 1 to ${max} characters` });
 		return "";
 	};

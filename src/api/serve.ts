@@ -131,6 +131,8 @@ function createServer(fetch: Fetch, limits: ServerLimits, requestsMax: number): 
 		pipeline(incoming.socket, outgoing, () => void answer(incoming, outgoing));
 	});
 	server.maxConnections = limits.connectionsMax;
+	// Whoever sends no more may still read. Told of in no type, but in node's lib/_http_server.js.
+	Object.assign(server, { httpAllowHalfOpen: true });
 	server.setTimeout(limits.unreadMaxMs, (socket: TrackedSocket) => {
 		const pending = socket[pendingKey];
 		// Who waits for an answer that is not there yet is silent, too.

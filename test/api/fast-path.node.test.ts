@@ -34,10 +34,12 @@ function relayApi(): Api {
 async function serve(
 	stored: (body: string) => Promise<Problem | undefined> = async () => undefined,
 	given = serverLimits,
+	pause: () => Promise<void> = async () => {},
 ) {
 	const slow: string[] = [];
-	const fetch = (request: Request): Response => {
+	const fetch = async (request: Request): Promise<Response> => {
 		slow.push(new URL(request.url).pathname);
+		await pause();
 		return new Response("slow", { status: 200 });
 	};
 	const acceptPayment: Api["acceptPayment"] = (body, answer) => void stored(body).then(answer);
@@ -224,12 +226,21 @@ describe("a connection", () => {
 		expect(received()).toContain("urn:problem-type:payrelay:malformed-request");
 	});
 
-	test("of which no more will come still gets its answer", async () => {
-		const { server } = await serve();
+	test.each([
+		["a plain payment", payment, [202]],
+		["anything else", request("GET /elsewhere"), [200]],
+		["several payments", payment.repeat(3), [200, 200, 200]],
+		["a payment and something else", payment + request("GET /elsewhere"), [200, 200]],
+	])("of which no more will come still gets its answer: %s", async (_, bytes, answers) => {
+		const noMore = Promise.withResolvers<void>();
+		const { server } = await serve(undefined, serverLimits, () => noMore.promise);
 		const { socket, received } = await open(server.address);
-		socket.end(payment);
+		socket.end(bytes, async () => {
+			for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setImmediate(resolve));
+			noMore.resolve();
+		});
 		await once(socket, "end");
-		expect(received()).toMatch(/^HTTP\/1.1 202 /);
+		expect(received().match(/HTTP\/1.1 \d+/g)).toEqual(answers.map((status) => `HTTP/1.1 ${status}`));
 	});
 
 	test.each([
