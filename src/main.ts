@@ -41,8 +41,13 @@ const heaps = {
 
 const program = addSettings(new Command("payrelay"))
 	.description("A payment relay. Without a command it starts everything: simulators, cache, consumer and api.")
-	.showHelpAfterError("(--help lists every setting)")
-	.action(() => runAll(readSettings(program)));
+	.showHelpAfterError("(--help lists every setting and service)")
+	.allowExcessArguments()
+	.action(() => {
+		const [name] = program.args;
+		if (name !== undefined) program.error(`error: '${name}' is no service.`);
+		return runAll(readSettings(program));
+	});
 
 for (const [name, description, start] of [
 	["cache", "keeps the queue and the books", startCache],
@@ -147,6 +152,16 @@ function processorUrl(settings: Settings, name: Processor): string {
 	return url === "" ? urlHere(processorPlace(settings, name).address) : url;
 }
 
+/** What is wrong with the file of the key, if anything is: the services behind which the api would say so take seconds. */
+async function wrongAdminKey({ adminKeyFile }: Settings): Promise<string | undefined> {
+	if (adminKeyFile === "") return undefined;
+	const { readAdminKey } = await import("./api/admin-key.ts");
+	return readAdminKey(adminKeyFile).then(
+		() => undefined,
+		(refusal: Error) => refusal.message,
+	);
+}
+
 /** But for a socket beside the data, whose folder need not be there yet, and whose lock says more. */
 function placesOfAll(settings: Settings): Place[] {
 	const { rpc, socket } = cachePlaces(settings);
@@ -176,7 +191,7 @@ async function runAll(settings: Settings): Promise<void> {
 	const apis = Array.from({ length: settings.apiListen === "" ? settings.apiProcesses : 1 }, (_, i) =>
 		spec(`api ${i + 1}`, "api"),
 	);
-	const wrong = await tryPlaces(placesOfAll(settings));
+	const wrong = (await wrongAdminKey(settings)) ?? (await tryPlaces(placesOfAll(settings)));
 	if (wrong !== undefined) {
 		log.fatal(wrong);
 		await systemClock.sleep(lastLinesMs);

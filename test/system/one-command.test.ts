@@ -4,7 +4,7 @@ import { expect, test } from "vitest";
 import { drainMaxMs, startLab, startRelay } from "./lab.ts";
 import { newPayment, type Posted, post, startLoad, tally } from "./load.ts";
 import { childrenOf, isAlive, signal } from "./processes.ts";
-import type { Relay } from "./relay.ts";
+import { type Relay, runtimeCommand } from "./relay.ts";
 import { until, within } from "./until.ts";
 
 const testMaxMs = 60_000;
@@ -148,6 +148,7 @@ const wrongPlaces = [
 	["HOST", "192.0.2.1", "an address of this machine"],
 	["RPC_ADDR", "nobody.invalid:1025", "an address of this machine"],
 	["API_LISTEN", "unix:/nowhere/api.sock", "a folder that is there"],
+	["ADMIN_KEY_FILE", "/nowhere/key", "a file of at most 1024 bytes"],
 ];
 
 test.each(wrongPlaces)(
@@ -162,6 +163,12 @@ test.each(wrongPlaces)(
 		expect(relay.output()).not.toContain(" ready ");
 	},
 );
+
+test("what is no service is refused by its name", { timeout: testMaxMs }, async () => {
+	const relay = await startRelay({ command: [...runtimeCommand, "src/main.ts", "cahce"] });
+	expect((await within("the refusal", 10_000, relay.exited)).code).toBe(1);
+	expect(relay.output()).toContain("'cahce' is no service");
+});
 
 test("a second relay on the same data refuses to start and says why; the first works on", {
 	timeout: testMaxMs,
