@@ -4,7 +4,8 @@ import { configDefaults, defineConfig } from "vitest/config";
 const onDeno = "Deno" in globalThis;
 const needsBroker = "test/**/*.amqp.test.ts";
 const exclude = [...configDefaults.exclude, ...(onDeno ? ["**/*.node.test.ts"] : [])];
-const timeouts = { testTimeout: 60_000, hookTimeout: 60_000 };
+/** What is waited for comes at once, or never: the time is a busy machine's. */
+const timeouts = { testTimeout: 60_000, hookTimeout: 60_000, expect: { poll: { timeout: 20_000 } } };
 
 export default defineConfig({
 	test: {
@@ -18,8 +19,7 @@ export default defineConfig({
 					include: [needsBroker],
 					exclude,
 					globalSetup: "test/amqp/setup.ts",
-					testTimeout: 60_000,
-					hookTimeout: 60_000,
+					...timeouts,
 				},
 			},
 		],

@@ -14,7 +14,8 @@ export const come = 1;
 /** What it posts: first its clock, some times over, then how many moments have come. */
 export type PacerMessage = { readonly clockMs: number } | number;
 
-export const greetings = 20;
+/** One a millisecond, until the first moment is put in. */
+export const greetingsMax = 1_000;
 /** Moments so close together go out as one message. */
 const togetherMs = 0.05;
 
@@ -24,7 +25,7 @@ if (parentPort) {
 	const post = (message: PacerMessage): void => parentPort?.postMessage(message);
 	const at = (n: number): number => moments[n % moments.length]!;
 
-	for (let i = 0; i < greetings; i++) {
+	for (let i = 0; i < greetingsMax && Atomics.load(counts, added) === 0; i++) {
 		post({ clockMs: performance.now() });
 		wait(0, 1);
 	}

@@ -3,7 +3,11 @@
 // An event loop's own timers are of whole milliseconds: tasks that run in one turn set their next timers in one turn too,
 // so that users who once met go on posting together for the rest of the run.
 import { Worker } from "node:worker_threads";
-import { added, come, greetings, type PacerMessage, type PacerShared } from "./pacer-worker.ts";
+import { added, come, greetingsMax, type PacerMessage, type PacerShared } from "./pacer-worker.ts";
+
+const greetingsMin = 20;
+/** The two swiftest greetings differ by less, ms. */
+const nearMs = 0.2;
 
 export interface Pacer {
 	/** A moment on `performance.now()`, none before the one given last. */
@@ -22,16 +26,19 @@ export async function createPacer(room: number, due: (atMs: number) => void): Pr
 	let given = 0;
 	let called = 0;
 	let closed = false;
-	// Threads may count time from different origins. The least difference seen is the offset and the swiftest delivery.
+	// Threads may count time from different origins. The least difference seen is the offset and the swiftest delivery, once
+	// another one bears it out: all of them are late where this thread was off the CPU meanwhile.
 	const offsetMs = await new Promise<number>((resolve, reject) => {
-		let leastMs = Number.POSITIVE_INFINITY;
-		let heard = 0;
+		const differencesMs: number[] = [];
 		worker.once("error", reject);
 		worker.on("message", (message: PacerMessage) => {
 			if (typeof message === "number") while (!closed && called < message) due(waiting[called++ % room]!);
 			else {
-				leastMs = Math.min(leastMs, performance.now() - message.clockMs);
-				if (++heard === greetings) resolve(leastMs);
+				differencesMs.push(performance.now() - message.clockMs);
+				const leastMs = Math.min(...differencesMs);
+				const near = differencesMs.filter((ms) => ms < leastMs + nearMs).length;
+				if (differencesMs.length === greetingsMax || (differencesMs.length >= greetingsMin && near > 1))
+					resolve(leastMs);
 			}
 		});
 	});

@@ -39,7 +39,7 @@ const startMs = 60_000;
 const stopMs = 20_000;
 /** On a busy machine the tool's own runtime was seen to hang, once in some thousand calls: it is ended, and called again. */
 const ctlMs = 15_000;
-const ctlTries = 2;
+const ctlTries = 4;
 
 export const brokerInstalled = programs !== undefined;
 
@@ -108,6 +108,16 @@ export async function startBroker({ config = [] }: BrokerOptions = {}): Promise<
 		while (await answers(port)) await new Promise((resolve) => setTimeout(resolve, 20));
 	}
 
+	async function ctl(...words: string[]): Promise<string> {
+		for (let tries = 1; ; tries++)
+			try {
+				const { stdout } = await run(join(programs!, "rabbitmqctl"), ["-q", ...words], { env, timeout: ctlMs });
+				return stdout;
+			} catch (error) {
+				if (!(error as ExecFileException).killed || tries === ctlTries) throw error;
+			}
+	}
+
 	function removeNow(): void {
 		if (running?.pid !== undefined)
 			try {
@@ -127,15 +137,9 @@ export async function startBroker({ config = [] }: BrokerOptions = {}): Promise<
 		kill: () => end("SIGKILL"),
 		stop: () => end("SIGTERM"),
 		async ctl(...words) {
-			started ??= run(join(programs!, "rabbitmqctl"), ["-q", "await_startup"], { env, timeout: startMs });
+			started ??= ctl("await_startup");
 			await started;
-			for (let tries = 1; ; tries++)
-				try {
-					const { stdout } = await run(join(programs!, "rabbitmqctl"), ["-q", ...words], { env, timeout: ctlMs });
-					return stdout;
-				} catch (error) {
-					if (!(error as ExecFileException).killed || tries === ctlTries) throw error;
-				}
+			return ctl(...words);
 		},
 		async remove() {
 			await end("SIGKILL");

@@ -160,10 +160,10 @@ describe.skipIf(!brokerInstalled)("a broker that goes and comes back", () => {
 		(await collector.next(1))[0]?.ack();
 		await systemClock.sleep(queueSafeMs);
 		await broker.kill();
-		const published = channel.publish(to("kept", "2"));
+		const published = failure(channel.publish(to("kept", "2")));
 		await broker.start();
 		// It may have left just before the loss was noticed; then its publisher is told that nothing is known.
-		if ((await failure(published)) === "lost") await channel.publish(to("kept", "3"));
+		if ((await published) === "lost") await channel.publish(to("kept", "3"));
 		const deliveries = await collector.next(2);
 		expect(deliveries[1]?.ack()).toBe(true);
 		expect(connection.counters.reconnects).toBeGreaterThanOrEqual(1);

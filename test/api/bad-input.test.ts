@@ -9,20 +9,26 @@ import { createFakeQueue, fakeStats } from "./fake-cache.ts";
 
 const faults: unknown[] = [];
 const queue = createFakeQueue();
-let server: RunningServer;
+/** One for requests that are late on purpose, and one that has time for all others. */
+let [hasty, patient]: RunningServer[] = [];
 
 beforeAll(async () => {
 	const onFault = (error: unknown) => faults.push(error);
 	const { enqueue } = queue;
 	const { app, acceptPayment } = createApi({ enqueue, stats: fakeStats(), clock: systemClock, onFault });
-	const limits = { ...serverLimits, headersTimeoutMs: 150, requestTimeoutMs: 200, timeoutCheckMs: 20 };
-	server = await serveApi(app.fetch, { host: "127.0.0.1", port: 0 }, { limits, acceptPayment });
+	const short = { ...serverLimits, headersTimeoutMs: 150, requestTimeoutMs: 200, timeoutCheckMs: 20 };
+	[hasty, patient] = await Promise.all(
+		[short, serverLimits].map((limits) =>
+			serveApi(app.fetch, { host: "127.0.0.1", port: 0 }, { limits, acceptPayment }),
+		),
+	);
 });
-afterAll(() => server.close(0));
+afterAll(() => Promise.all([hasty?.close(0), patient?.close(0)]));
 
 describe("bad input", () => {
 	test.each(badInputs)("$name → $statuses", async ({ send, statuses, problem, fields }) => {
-		const answers = await exchange(server.address, send(randomUUID()), statuses.length);
+		const { address } = (statuses.includes(408) ? hasty : patient)!;
+		const answers = await exchange(address, send(randomUUID()), statuses.length);
 		expect(answers.map(({ status }) => status)).toEqual(statuses);
 		const last = answers.at(-1)!;
 		if (problem === undefined) {
@@ -42,7 +48,11 @@ describe("bad input", () => {
 	test("nothing of it was a fault of the API, and a good payment still gets its answer", async () => {
 		expect(faults).toEqual([]);
 		const id = randomUUID();
-		const [answer] = await exchange(server.address, post(`{"correlationId":"${id.toUpperCase()}","amount":19.900}`), 1);
+		const [answer] = await exchange(
+			patient!.address,
+			post(`{"correlationId":"${id.toUpperCase()}","amount":19.900}`),
+			1,
+		);
 		expect(answer?.status).toBe(202);
 		expect(queue.amounts.get(id)).toBe(1990n);
 	});

@@ -109,12 +109,15 @@ test.each([
 	["408 Too Slow\r\nconnection: close\r\n\r\n", "408"],
 	["HTTP/1.1 200 O", "half"],
 ])("what comes while nothing was asked for is no answer to the next request: %s", async (text) => {
+	const dropped = Promise.withResolvers<void>();
 	const { post, seen } = await setup((socket, n) => {
 		socket.write(answer(202));
-		if (n === 1) setTimeout(() => socket.write(`HTTP/1.1 ${text}`), 10);
+		if (n > 1) return;
+		socket.once("close", () => dropped.resolve());
+		setTimeout(() => socket.write(`HTTP/1.1 ${text}`), 10);
 	});
 	expect(await post()).toBe("202");
-	await new Promise((resolve) => setTimeout(resolve, 50));
+	await dropped.promise;
 	expect(await post()).toBe("202");
 	expect(seen.map(({ connection }) => connection)).toEqual([1, 2]);
 });

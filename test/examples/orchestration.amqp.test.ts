@@ -114,7 +114,7 @@ amqpTest(
 		const { fleet, warehouse, data } = stage;
 		await fleet.start("catalog");
 		await fleet.start("user");
-		await fleet.start("inventory", "--command-timeout-ms=2000", "--attempts-max=2");
+		await fleet.start("inventory", "--command-timeout-ms=6000", "--attempts-max=2");
 		await fleet.stop("user");
 		await warehouse.request(report("r1", "CHAIR-1", 5));
 		const { state, commands } = await ended(stage, "r1");

@@ -2,6 +2,7 @@
 import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { badInputs, exchange } from "../api/bad-input.ts";
+import { patience } from "./conditions.ts";
 import { createLab, type Lab } from "./lab.ts";
 
 const services = ["cache", "consumer", "api"];
@@ -15,7 +16,7 @@ const accepted = new Set<string>();
 const everyPid = (): number[] => services.flatMap((service) => lab.relay.pids(service));
 
 beforeAll(async () => {
-	lab = await createLab();
+	lab = await createLab({ settings: patience });
 	await lab.relay.ready();
 	pids = everyPid();
 }, 60_000);

@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Broker, brokerInstalled, startBroker } from "../amqp/broker.ts";
 import { overBroker } from "./broker-lab.ts";
+import { patience } from "./conditions.ts";
 import { startLab, startRelay } from "./lab.ts";
 import { newPayment, post, startLoad } from "./load.ts";
 import { isAlive, signal } from "./processes.ts";
@@ -34,7 +35,7 @@ describe.skipIf(!brokerInstalled)("a relay over a broker", () => {
 	}, async () => {
 		const waits = `no connection to the broker at 127.0.0.1:${broker.port}`;
 		const relay = await whileStopped(async () => {
-			const relay = await startRelay({ settings: overBroker(broker.url).settings });
+			const relay = await startRelay({ settings: { ...overBroker(broker.url).settings, ...patience } });
 			await until("a line that says so", seenMaxMs, () => relay.output().split(waits).length > 2);
 			expect(relay.output()).toContain("ECONNREFUSED");
 			expect(relay.output()).not.toMatch(/^cache +ready/m);

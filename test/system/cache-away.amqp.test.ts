@@ -17,7 +17,7 @@ import { until, within } from "./until.ts";
 
 const ratePerS = 200;
 const awayMs = 5_000;
-const acceptDeadlineMs = 10_000;
+const acceptDeadlineMs = 20_000;
 const startMaxMs = 30_000;
 
 describe.skipIf(!brokerInstalled)("R12", () => {

@@ -25,6 +25,12 @@ export function programPath(program: string): string | undefined {
 	return folders.map((folder) => join(folder, program)).find(existsSync);
 }
 
+/**
+ * Settings for a relay of which each post must be accepted: a process that the machine stops for a second is no reason for
+ * a 503. Less than a post of a test waits.
+ */
+export const patience = { ACCEPT_DEADLINE_MS: "2500" };
+
 /** A measured figure: told, never asserted. */
 export function report(what: string): void {
 	process.stderr.write(`  measured: ${what}\n`);

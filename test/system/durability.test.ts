@@ -1,7 +1,7 @@
 // Durability by observation: what the kernel was asked before "202" left, and what callers hear when the disk fails.
 import { join } from "node:path";
 import { expect, onTestFinished } from "vitest";
-import { report, testWith } from "./conditions.ts";
+import { patience, report, testWith } from "./conditions.ts";
 import { type Lab, startLab } from "./lab.ts";
 import { newPayment, type Posted, post, postAll, tally } from "./load.ts";
 import { signal } from "./processes.ts";
@@ -11,7 +11,7 @@ import { until } from "./until.ts";
 const test = testWith("strace", mayTrace());
 const callers = 64;
 const calls = "trace=fdatasync,fsync,pwrite64,write,writev,sendto,sendmsg";
-const settings = { API_PROCESSES: "1" };
+const settings = { ...patience, API_PROCESSES: "1" };
 
 /** The store's log of what was committed last. */
 const isToWal = ({ args }: Call): boolean => /^\d+<[^>]*-wal>/.test(args);

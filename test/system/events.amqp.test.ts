@@ -11,7 +11,7 @@ import { type QueriedPayment, queryPayment } from "../../src/events/query.ts";
 import { type Subscription, subscribe } from "../../src/events/subscriber.ts";
 import { type Broker, brokerInstalled, startBroker } from "../amqp/broker.ts";
 import { connectTo, overBroker } from "./broker-lab.ts";
-import { isLong, lengthNote, report } from "./conditions.ts";
+import { isLong, lengthNote, patience, report } from "./conditions.ts";
 import { recordEvents } from "./event-recorder.ts";
 import { type Lab, startLab } from "./lab.ts";
 import { type Posted, startLoad, tally } from "./load.ts";
@@ -98,7 +98,7 @@ describe.skipIf(!brokerInstalled)(`R20: events (${lengthNote})`, () => {
 	/** Processors that take a moment, and the relay in front of them; calls go over HTTP/2, so that they need no broker. */
 	async function startTelling(): Promise<{ lab: Lab; namespace: string }> {
 		const { namespace, settings } = overBroker(broker.url);
-		const lab = await startLab({ settings: { ...settings, CARRIER: "http2" } });
+		const lab = await startLab({ settings: { ...settings, ...patience, CARRIER: "http2" } });
 		await Promise.all([lab.default.delay(10), lab.fallback.delay(10)]);
 		return { lab, namespace };
 	}

@@ -1,6 +1,7 @@
 // The one command, as whoever installs the relay meets it: it starts everything, stops everything, and leaves nothing.
 import { request } from "undici";
 import { expect, test } from "vitest";
+import { patience } from "./conditions.ts";
 import { drainMaxMs, startLab, startRelay } from "./lab.ts";
 import { newPayment, type Posted, post, startLoad, tally } from "./load.ts";
 import { childrenOf, isAlive, signal } from "./processes.ts";
@@ -31,7 +32,7 @@ const everyPid = (relay: Relay): number[] => services.flatMap((service) => relay
 test("npm start serves at once: a posted payment is settled at a simulator, Ctrl-C ends it all", {
 	timeout: testMaxMs,
 }, async () => {
-	const relay = await startRelay({ command: ["npm", "start"], detached: true });
+	const relay = await startRelay({ command: ["npm", "start"], detached: true, settings: patience });
 	await relay.ready();
 	expect(await settles(relay)).toMatchObject({ processor: "default", flagged: false });
 	expect(relay.output()).toContain(relay.url);
@@ -45,7 +46,7 @@ test("npm start serves at once: a posted payment is settled at a simulator, Ctrl
 test.each(["SIGTERM", "SIGINT"] as const)("%s ends every process within its bounds, with exit status 0", {
 	timeout: testMaxMs,
 }, async (name) => {
-	const relay = await startRelay({ settings: { STOP_MS: "3000" } });
+	const relay = await startRelay({ settings: { ...patience, STOP_MS: "3000" } });
 	await relay.ready();
 	await settles(relay);
 	const pids = everyPid(relay);
@@ -173,7 +174,7 @@ test("what is no service is refused by its name", { timeout: testMaxMs }, async 
 test("a second relay on the same data refuses to start and says why; the first works on", {
 	timeout: testMaxMs,
 }, async () => {
-	const first = await startRelay();
+	const first = await startRelay({ settings: patience });
 	await first.ready();
 	const second = await startRelay({ settings: { DATA_DIR: first.dataDir } });
 	const exit = await within("the refusal", 15_000, second.exited);

@@ -3,7 +3,7 @@ import { request } from "undici";
 import { expect, test } from "vitest";
 import { sameBooks } from "../../src/bench/books.ts";
 import { show, summary } from "./audit.ts";
-import { report } from "./conditions.ts";
+import { patience, report } from "./conditions.ts";
 import { startLab } from "./lab.ts";
 import { newPayment, post, startLoad, tally } from "./load.ts";
 import type { Relay } from "./relay.ts";
@@ -71,8 +71,8 @@ test("purged between two runs, with a backlog that was never charged, the whole 
 test("a payment in doubt is forgotten by a purge but not its processor: posted again it is charged nowhere else", {
 	timeout: 90_000,
 }, async () => {
-	const settings = { CHARGE_DEADLINE_MIN_MS: "100", CHARGE_DEADLINE_MAX_MS: "200", PURGE_WAIT_MS: "500" };
-	const lab = await startLab({ settings });
+	const deadlines = { CHARGE_DEADLINE_MIN_MS: "100", CHARGE_DEADLINE_MAX_MS: "200", PURGE_WAIT_MS: "500" };
+	const lab = await startLab({ settings: { ...patience, ...deadlines } });
 	await lab.default.misbehave({ mode: "charge_after", delay: 4_000 });
 	const payment = newPayment();
 	await post(lab.relay.url, payment);

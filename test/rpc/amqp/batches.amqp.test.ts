@@ -26,7 +26,8 @@ async function commitsFor(batches: Record<string, { sizeMax: number; waitMs: num
 			rows.commit();
 		},
 	};
-	const store = createStore(counted, storeSettings, { clock: systemClock });
+	const turnEnds = () => new Promise<void>((resolve) => setImmediate(resolve));
+	const store = createStore(counted, storeSettings, { clock: systemClock, turnEnds });
 	const cache = createCache({ store, clock: systemClock, settings: storeSettings, onFailed() {} });
 	const options = {
 		routes: cache.routes,
@@ -60,8 +61,8 @@ describe.skipIf(!brokerInstalled)("Enqueue over a broker", () => {
 	test("a batch of requests that waited in the queue is one commit of the store", async () => {
 		const path = "/payrelay.v1.QueueService/Enqueue";
 		const oneByOne = await commitsFor({});
-		const byHalves = await commitsFor({ [path]: { sizeMax: payments / 2, waitMs: 1_000 } });
-		const together = await commitsFor({ [path]: { sizeMax: payments, waitMs: 1_000 } });
+		const byHalves = await commitsFor({ [path]: { sizeMax: payments / 2, waitMs: 20_000 } });
+		const together = await commitsFor({ [path]: { sizeMax: payments, waitMs: 20_000 } });
 		report(
 			`${payments} requests that waited: ${oneByOne} commits without a rule, ${byHalves} and ${together} in batches`,
 		);

@@ -20,7 +20,8 @@ test.skipIf(!brokerInstalled)(
 	async () => {
 		const lab = createAmqpLab();
 		const serverSide = await lab.serve(createCarrierLab());
-		const callerSide = lab.client();
+		// Requests of the healthy wait behind the hostile ones: that they fail is what must not be.
+		const callerSide = lab.client({ bounds: { acceptMaxMs: 60_000 } });
 		const { client, rpc } = callerSide;
 		await rpc.ready();
 		const raw = await lab.raw();
