@@ -129,7 +129,7 @@ export async function deploy(options: DeployOptions, signal: AbortSignal): Promi
 	}
 
 	const failed = () => Promise.race(started.map(({ exited }) => exited)).then((how) => Promise.reject(new Error(how)));
-	const until = (path: string) => Promise.race([ready(path, signal), failed()]);
+	const until = (path: string, inARow = 1) => Promise.race([ready(path, signal, { inARow }), failed()]);
 	const processorUrls = [options.defaultUrl, options.fallbackUrl].map((given, i) => {
 		const own = i === 0 ? defaultPort : fallbackPort;
 		return given ?? `http://127.0.0.1:${own}`;
@@ -160,7 +160,7 @@ export async function deploy(options: DeployOptions, signal: AbortSignal): Promi
 			),
 		].map((child) => child.pid!);
 		// Each api answers half of them: several in a row say that both are there.
-		for (let i = 0; i < 4; i++) await until(`${url}/readyz`);
+		await until(`${url}/readyz`, 4);
 		await until(`${url}/payments-summary`);
 		async function killCache(): Promise<void> {
 			const killed = cacheProcess;

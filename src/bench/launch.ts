@@ -95,18 +95,24 @@ export function benchedCommand(module: string, words?: readonly string[], flags?
 	return selfCommand(module, words, flags, []);
 }
 
-/** As load scripts do: until there is a 2XX. `onWait` is told once, after a first answer that is none. */
-export async function ready(url: string, signal: AbortSignal, onWait?: (maxMs: number) => void): Promise<void> {
+/** As load scripts do: until there is a 2XX, or so many in a row. `onWait` is told once, after a first answer that is none. */
+export async function ready(
+	url: string,
+	signal: AbortSignal,
+	{ inARow = 1, onWait }: { readonly inARow?: number; readonly onWait?: (maxMs: number) => void } = {},
+): Promise<void> {
 	const startedMs = performance.now();
+	let row = 0;
 	for (let asked = 0; ; asked++) {
 		signal.throwIfAborted();
-		if (asked === 1) onWait?.(readyMaxMs);
+		if (asked === 1 && row === 0) onWait?.(readyMaxMs);
 		// Not there yet is asked again; the bound is below.
 		const answer = await fetch(url, { signal }).catch(() => undefined);
 		await answer?.body?.cancel();
-		if (answer?.ok) return;
+		row = answer?.ok ? row + 1 : 0;
+		if (row === inARow) return;
 		if (performance.now() - startedMs > readyMaxMs) throw new Error(`${url} was not ready within ${readyMaxMs} ms`);
-		await new Promise((resolve) => setTimeout(resolve, readyPauseMs));
+		if (row === 0) await new Promise((resolve) => setTimeout(resolve, readyPauseMs));
 	}
 }
 

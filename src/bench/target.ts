@@ -70,7 +70,8 @@ export async function openTarget(options: TargetOptions, signal: AbortSignal): P
 	const pids = launched?.pids ?? (options.pid === undefined ? [] : [options.pid]);
 	if (!launched) {
 		const asked = `${url.replace(/\/$/, "")}/payments-summary`;
-		await ready(asked, signal, (maxMs) => process.stderr.write(`waiting for ${asked}, ${maxMs / 1000} s at most\n`));
+		const onWait = (maxMs: number) => process.stderr.write(`waiting for ${asked}, ${maxMs / 1000} s at most\n`);
+		await ready(asked, signal, { onWait });
 	}
 	const timed = (ms: number, path: string): void => {
 		if (publicScriptAsks.test(path)) target.timed(ms);

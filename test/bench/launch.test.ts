@@ -1,0 +1,30 @@
+// When a server is taken to be ready.
+import { once } from "node:events";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { expect, onTestFinished, test } from "vitest";
+import { ready } from "../../src/bench/launch.ts";
+
+/** A server that answers by these, one after the other, and then well. */
+async function answering(...statuses: readonly number[]) {
+	let asked = 0;
+	const server = createServer((_, response) => response.writeHead(statuses[asked++] ?? 200).end());
+	await once(server.listen(0, "127.0.0.1"), "listening");
+	onTestFinished(() => void server.close());
+	return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, asked: () => asked };
+}
+
+const { signal } = new AbortController();
+
+test("a server is ready at its first good answer", async () => {
+	const { url, asked } = await answering(502, 502);
+	const waits: number[] = [];
+	await ready(url, signal, { onWait: (maxMs) => waits.push(maxMs) });
+	expect([asked(), waits.length]).toEqual([3, 1]);
+});
+
+test("of two servers behind one address both are ready only once none of several answers in a row is a bad one", async () => {
+	const { url, asked } = await answering(200, 502, 200, 502, 200, 200, 502);
+	await ready(url, signal, { inARow: 4 });
+	expect(asked()).toBe(11);
+});
