@@ -42,7 +42,6 @@ const heaps = {
 const program = addSettings(new Command("payrelay"))
 	.description("A payment relay. Without a command it starts everything: simulators, cache, consumer and api.")
 	.showHelpAfterError("(--help lists every setting and service)")
-	.allowExcessArguments()
 	.action(() => {
 		const [name] = program.args;
 		if (name !== undefined) program.error(`error: '${name}' is no service.`);
@@ -70,6 +69,8 @@ program
 
 addDeadLetters(program);
 
+// Here, as commands that were added later would allow them too; its own action refuses them, by name.
+program.allowExcessArguments();
 await program.parseAsync();
 
 type Start = (settings: Settings) => ServiceProcess["start"];

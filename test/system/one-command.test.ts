@@ -165,10 +165,13 @@ test.each(wrongPlaces)(
 	},
 );
 
-test("what is no service is refused by its name", { timeout: testMaxMs }, async () => {
-	const relay = await startRelay({ command: [...runtimeCommand, "src/main.ts", "cahce"] });
+test.each([
+	["cahce", "'cahce' is no service"],
+	["cache again", "too many arguments"],
+])("what is no service is refused: %s", { timeout: testMaxMs }, async (words, told) => {
+	const relay = await startRelay({ command: [...runtimeCommand, "src/main.ts", ...words.split(" ")] });
 	expect((await within("the refusal", 10_000, relay.exited)).code).toBe(1);
-	expect(relay.output()).toContain("'cahce' is no service");
+	expect(relay.output()).toContain(told);
 });
 
 test("a second relay on the same data refuses to start and says why; the first works on", {
