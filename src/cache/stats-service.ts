@@ -11,6 +11,7 @@ import {
 	type SettleOutcome,
 	type StatsService,
 } from "../gen/payrelay/v1/stats_service_pb.ts";
+import { howManyFit } from "../how-many-fit.ts";
 import { settleBatches } from "../rpc/batch-methods.ts";
 import { serveBatches } from "../rpc/batch-server.ts";
 import { decisionWords, settleWords } from "../rpc/words.ts";
@@ -32,6 +33,7 @@ import { createWatchers } from "./watchers.ts";
 const parkedPageDefault = 100;
 /** Of a page's payments as protobuf: as JSON they take up to six times as much, and a message may have 1 MiB. */
 const parkedPageMaxBytes = 160 * 1024;
+const bytesOf = (payment: Payment): number => toBinary(PaymentSchema, payment).length;
 const figuresIntervalDefaultMs = 1000;
 const figuresIntervalMinMs = 100;
 /** Streams of figures at the same time; each costs a look at the store per interval. */
@@ -80,7 +82,7 @@ export function createStatsService(options: StatsOptions): StatsPart {
 	async function parkedPage(after: number, max: number): Promise<Omit<ListParkedResponse, "$typeName">> {
 		const page = await store.parked(after, max);
 		const payments = page.payments.map(paymentToProto);
-		const fit = howManyFit(payments, parkedPageMaxBytes);
+		const fit = howManyFit(payments, bytesOf, parkedPageMaxBytes);
 		if (fit < payments.length) return parkedPage(after, fit);
 		return { payments, nextPageToken: page.next === 0 ? "" : String(page.next) };
 	}
@@ -150,16 +152,6 @@ export function createStatsService(options: StatsOptions): StatsPart {
 		},
 	};
 	return { service, close: watchers.close };
-}
-
-/** How many of them, from the first one on, take no more than that; one at least. */
-function howManyFit(payments: readonly Payment[], maxBytes: number): number {
-	let bytes = 0;
-	const past = payments.findIndex((payment) => {
-		bytes += toBinary(PaymentSchema, payment).length;
-		return bytes > maxBytes;
-	});
-	return past === -1 ? payments.length : Math.max(1, past);
 }
 
 /** The place in the order of acceptance after which the page begins. */

@@ -5,6 +5,7 @@
 // (pins, releases, settles) rides along, or goes after a pace: a commit costs much the same whatever is in it, and each
 // one that is under way makes a shop wait.
 import type { Clock } from "../../clock.ts";
+import { howManyFit } from "../../how-many-fit.ts";
 import type { PaymentEvent } from "../../payment/event.ts";
 import type { Charge, Resolution } from "../../payment/life.ts";
 import type { Processor } from "../../payment/payment.ts";
@@ -34,6 +35,7 @@ interface Change {
 
 /** What one transaction carries at most, unless a single change has more: it is carried out on the event loop. */
 const itemsMax = 4_096;
+const itemsOf = (change: Change): number => change.items;
 /** Commits between two looks at how far the queue is worked off. */
 const advanceEvery = 256;
 /** Between two looks at whether the last open attempt has ended, while a purge waits, ms. */
@@ -62,19 +64,9 @@ export function createStore(rows: Rows, settings: StoreSettings, options: StoreO
 		for (const change of [...batch, ...changes.splice(0)]) change.reject(failure);
 	}
 
-	/** The oldest ones that fit into one transaction. */
-	function takeBatch(): Change[] {
-		let items = 0;
-		const past = changes.findIndex((change, i) => {
-			items += change.items;
-			return i > 0 && items > itemsMax;
-		});
-		return changes.splice(0, past === -1 ? changes.length : past);
-	}
-
 	async function commitAll(): Promise<void> {
 		while (urgent && !failure) {
-			const batch = takeBatch();
+			const batch = changes.splice(0, howManyFit(changes, itemsOf, itemsMax));
 			urgent = changes.length > 0;
 			try {
 				rows.begin();
