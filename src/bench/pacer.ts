@@ -29,16 +29,16 @@ export async function createPacer(room: number, due: (atMs: number) => void): Pr
 	// Threads may count time from different origins. The least difference seen is the offset and the swiftest delivery, once
 	// another one bears it out: all of them are late where this thread was off the CPU meanwhile.
 	const offsetMs = await new Promise<number>((resolve, reject) => {
-		const differencesMs: number[] = [];
+		let [leastMs, nextMs] = [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY];
+		let heard = 0;
 		worker.once("error", reject);
 		worker.on("message", (message: PacerMessage) => {
 			if (typeof message === "number") while (!closed && called < message) due(waiting[called++ % room]!);
 			else {
-				differencesMs.push(performance.now() - message.clockMs);
-				const leastMs = Math.min(...differencesMs);
-				const near = differencesMs.filter((ms) => ms < leastMs + nearMs).length;
-				if (differencesMs.length === greetingsMax || (differencesMs.length >= greetingsMin && near > 1))
-					resolve(leastMs);
+				const differenceMs = performance.now() - message.clockMs;
+				nextMs = Math.min(nextMs, Math.max(leastMs, differenceMs));
+				leastMs = Math.min(leastMs, differenceMs);
+				if (++heard === greetingsMax || (heard >= greetingsMin && nextMs < leastMs + nearMs)) resolve(leastMs);
 			}
 		});
 	});
