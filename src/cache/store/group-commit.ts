@@ -173,7 +173,7 @@ export function createStore(rows: Rows, settings: StoreSettings, options: StoreO
 		},
 		claimPoll: (processor: Processor) => change((engine) => engine.claimPoll(processor), true),
 		saveHealth: (health: Health) => change((engine) => engine.saveHealth(health), false),
-		health: () => read(() => rows.health()),
+		health: () => readSafe(() => rows.health()),
 		figures: () => readSafe(() => ({ ...engine.figures(), commits })),
 		subscribe(wake) {
 			wakes.add(wake);

@@ -115,12 +115,13 @@ test("what is read is told once the commit that it is of is on disk", async () =
 		store.figures().then(({ accepted }) => told.push(`${accepted} accepted`)),
 		store.summary({}).then(() => told.push("summary")),
 		store.parked(0, 1).then(() => told.push("parked")),
+		store.health().then(() => told.push("health")),
 	];
 	await clock.settle();
 	expect([told, syncs.length]).toEqual([[], 1]);
 	await syncAll();
 	await Promise.all(reads);
-	expect(told.sort()).toEqual(["1 accepted", "parked", "payment accepted", "summary"]);
+	expect(told.sort()).toEqual(["1 accepted", "health", "parked", "payment accepted", "summary"]);
 });
 
 test("what is read of a commit that does not come to the disk is not told", async () => {
