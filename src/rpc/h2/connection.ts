@@ -318,11 +318,13 @@ export function openConnection(options: ConnectionOptions): Connection {
 		request(fields, events) {
 			lastId += 2;
 			const part = add(lastId);
-			part.hear(events);
-			if (!sendHead(lastId, fields)) {
+			if (sendHead(lastId, fields)) part.hear(events);
+			else {
+				// At once: nothing may be sent on a stream that the peer has not heard of.
+				part.close(h2.NGHTTP2_INTERNAL_ERROR);
 				const error = new Error("the head of a request is longer than a frame");
 				// Its caller has to have the stream before it hears of its end.
-				queueMicrotask(() => part.close(h2.NGHTTP2_INTERNAL_ERROR, error));
+				queueMicrotask(() => events.onClose(h2.NGHTTP2_INTERNAL_ERROR, error));
 			}
 			return part.stream;
 		},

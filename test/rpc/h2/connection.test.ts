@@ -215,7 +215,8 @@ test("a head that is longer than a frame ends its own stream only", async () => 
 	const other = hear();
 	client.request([[":path", "/"]], other.events);
 	const long = hear();
-	client.request([[":path", "x".repeat(20_000)]], long.events);
+	// Whoever does not know yet writes on.
+	client.request([[":path", "x".repeat(20_000)]], long.events).write(Buffer.from("x"));
 	expect((await long.closed).error?.message).toContain("longer than a frame");
 	await expect.poll(() => served.length).toBe(1);
 	const answered = hear();
