@@ -15,6 +15,7 @@ import { type Address, formatAddress, parseAddress } from "./address.ts";
 import { createDispatch, type Dispatch, type RpcServer, type ServeOptions } from "./carrier.ts";
 import { createStreamServer } from "./h2/server.ts";
 import { fromNode, hearNode } from "./node-stream.ts";
+import { readable } from "./readable.ts";
 import { removeStaleSocket } from "./stale-socket.ts";
 import { createStreamDispatch, type StreamDispatch } from "./stream-dispatch.ts";
 
@@ -242,7 +243,7 @@ function answer(
 		refuse(response, 404);
 		return;
 	}
-	handler(universal)
+	handler(readable(universal, handler))
 		.then((answered) => universalResponseToNodeResponse(answered, response))
 		.catch((error: unknown) => {
 			// The caller has gone while it was being answered; what it asked for may be done all the same.

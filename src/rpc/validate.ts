@@ -1,4 +1,5 @@
-// Refuses requests that break a rule of the contract, at the edge of a service: INVALID_ARGUMENT, with the violations.
+// Refuses requests that break a rule of the contract, at the edge of a service: INVALID_ARGUMENT, with the violations. So are
+// messages of a stream that cannot be read at all; of those of single calls readable.ts tells, as no interceptor sees them.
 import { create, type DescMessage, type DescService, type Message } from "@bufbuild/protobuf";
 import { createValidator, type Validator, type Violation, violationsToProto } from "@bufbuild/protovalidate";
 import { Code, ConnectError, type Interceptor } from "@connectrpc/connect";
@@ -25,7 +26,7 @@ export function createValidation(): Validation {
 	return {
 		interceptor: (next) => (request) => {
 			const check = checkFor(validator, request.method.input);
-			if (request.stream) return next({ ...request, message: mapMessages(request.message, check) });
+			if (request.stream) return next({ ...request, message: mapMessages(request.message, check, unreadable) });
 			check(request.message);
 			return next(request);
 		},
@@ -45,6 +46,12 @@ function checkFor(validator: Validator, schema: DescMessage): (message: Message)
 		if (result.kind === "invalid") throw refusal(result.violations);
 		if (result.kind === "error") throw result.error;
 	};
+}
+
+/** A stream's messages break at their caller's end: INTERNAL, as connect-es says of one that cannot be read, is not ours. */
+function unreadable(error: unknown): unknown {
+	if (!(error instanceof ConnectError) || error.code !== Code.Internal) return error;
+	return new ConnectError(error.rawMessage, Code.InvalidArgument, undefined, undefined, error.cause);
 }
 
 function refusal(violations: readonly Violation[]): ConnectError {

@@ -875,8 +875,9 @@ export const ReleaseOutcomeSchema: GenEnum<ReleaseOutcome> = /*@__PURE__*/
  * before the change that it reports is on disk. Every call is idempotent: repeated with the same content it has the
  * effect of one, so a caller that got no answer repeats it.
  *
- * Errors that any call may give: INVALID_ARGUMENT (a rule of this file is broken; the violations are in the details),
- * UNAVAILABLE (the store is closing or has failed; nothing is promised, repeat), DEADLINE_EXCEEDED.
+ * Errors that any call may give: INVALID_ARGUMENT (the request cannot be read, or breaks a rule of this file: then the
+ * violations are in the details), UNAVAILABLE (the store is closing or has failed; nothing is promised, repeat),
+ * DEADLINE_EXCEEDED.
  *
  * @generated from service payrelay.v1.QueueService
  */

@@ -1442,8 +1442,9 @@ export const BreakerStateSchema: GenEnum<BreakerState> = /*@__PURE__*/
  * StatsService keeps the ledger. What people ask for and read carries Timestamps; what services exchange carries
  * microseconds.
  *
- * Errors that any call may give: INVALID_ARGUMENT (a rule of this file is broken; the violations are in the details),
- * UNAVAILABLE (the store is closing or has failed; nothing is promised, repeat), DEADLINE_EXCEEDED.
+ * Errors that any call may give: INVALID_ARGUMENT (the request cannot be read, or breaks a rule of this file: then the
+ * violations are in the details), UNAVAILABLE (the store is closing or has failed; nothing is promised, repeat),
+ * DEADLINE_EXCEEDED.
  *
  * @generated from service payrelay.v1.StatsService
  */
