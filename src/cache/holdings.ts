@@ -185,8 +185,10 @@ export function createHoldings(store: Store, clock: Clock, leaseMs: number): Hol
 			return expired;
 		},
 		async endSession(session) {
+			// A session that comes back may be given more before the answer.
+			const ending = [...byToken.values()].filter((holding) => holding.session === session);
 			await store.endSession(session);
-			endAll([...byToken.values()].filter((holding) => holding.session === session));
+			endAll(ending);
 		},
 		async resolve(id, resolution, charge) {
 			const resolved = await store.resolve(id, resolution, charge);

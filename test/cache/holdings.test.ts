@@ -83,6 +83,25 @@ test("not at all where a purge overtook the answer: no such job is given out", a
 	expect(holdings.outstanding("a", "fresh")).toBe(0);
 });
 
+test("also what a session is given that is back before the end of what it had is on disk", async () => {
+	const lab = createLab();
+	const synced = Promise.withResolvers<void>();
+	const holdings = holdingsOver(lab, {
+		async endSession(session) {
+			await lab.bare.endSession(session);
+			await synced.promise;
+		},
+	});
+	await lab.outcome(lab.post(1));
+	await holdings.store.lease("a", "fresh", 1);
+	const ended = lab.outcome(holdings.store.endSession("a"));
+	await lab.outcome(Promise.resolve());
+	expect(await holdings.store.lease("a", "fresh", 1)).toHaveLength(1);
+	synced.resolve();
+	await ended;
+	expect(holdings.outstanding("a", "fresh")).toBe(1);
+});
+
 test("and who stopped listening is not told", async () => {
 	const lab = createLab();
 	const job = await leaseOne(lab);
