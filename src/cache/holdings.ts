@@ -185,10 +185,10 @@ export function createHoldings(store: Store, clock: Clock, leaseMs: number): Hol
 			return expired;
 		},
 		async endSession(session) {
-			// A session that comes back may be given more before the answer.
-			const ending = [...byToken.values()].filter((holding) => holding.session === session);
+			// Once it is back, what it takes up and is given before the answer is its own.
+			const heldUntilMs = leaseEndMs();
 			await store.endSession(session);
-			endAll(ending);
+			endAll([...byToken.values()].filter((one) => one.session === session && one.endsAtMs <= heldUntilMs));
 		},
 		async resolve(id, resolution, charge) {
 			const resolved = await store.resolve(id, resolution, charge);

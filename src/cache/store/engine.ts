@@ -192,8 +192,10 @@ export function createEngine(
 			return expired.length;
 		},
 
-		endSession(session: string): void {
-			for (const lease of leases.ofSession(session)) give(lease, rowOf(lease), "unknown");
+		/** What it has taken up or been given since it was said to be gone is its own. */
+		endSession(session: string, goneAtMs: number): void {
+			for (const lease of leases.ofSession(session))
+				if (lease.expiresAtMs <= goneAtMs + settings.leaseMs) give(lease, rowOf(lease), "unknown");
 		},
 
 		/** The payment with its open attempt, if any, at the end of its log. */

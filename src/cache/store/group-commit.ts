@@ -159,7 +159,10 @@ export function createStore(rows: Rows, settings: StoreSettings, options: StoreO
 		release: (releases) => change((engine) => releases.map(engine.release), false, releases.length),
 		settle: (settlements) => change((engine) => settlements.map(engine.settle), false, settlements.length),
 		expire: () => (engine.hasExpired() ? change((engine) => engine.expire(), true) : Promise.resolve(0)),
-		endSession: (session) => change((engine) => engine.endSession(session), true),
+		endSession(session) {
+			const goneAtMs = clock.monotonic();
+			return change((engine) => engine.endSession(session, goneAtMs), true);
+		},
 		summary: (window) => readSafe(() => rows.summary(window)),
 		payment: (id) => readSafe(() => engine.payment(id)),
 		parked: (after, max) => readSafe(() => engine.parked(after, max)),

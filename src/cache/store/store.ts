@@ -163,7 +163,7 @@ export interface Store {
 	waiting(): number;
 	/** ms until the next payment in doubt or parked at the processor is due; undefined when none waits. */
 	nextDueMs(processor: Processor): number | undefined;
-	/** Ends every lease that `session` holds, as if it had run out: its consumer is gone for good. */
+	/** Ends every lease that `session` holds at the call, as if it had run out: its consumer is gone for good. */
 	endSession(session: string): Promise<void>;
 	/** Commits what was asked before, then closes. */
 	close(): Promise<void>;

@@ -105,6 +105,24 @@ test("more than fits one commit goes into the next ones, unasked", async () => {
 	expect(store.waiting()).toBe(15_000);
 });
 
+test("a session that comes back while its end waits for a commit keeps what it takes up, and loses the rest", async () => {
+	const { clock, store, enqueue, syncAll } = setup();
+	const accepted = [1, 2, 3].map(enqueue);
+	await syncAll();
+	await Promise.all(accepted);
+	const [kept, left] = await store.lease("a", "fresh", 2);
+	void enqueue(4);
+	await clock.settle();
+	const ended = store.endSession("a");
+	await clock.advance(1);
+	expect(await store.reclaim("a", [kept!])).toEqual([]);
+	const [given] = await store.lease("a", "fresh", 1);
+	await syncAll();
+	await ended;
+	const tokens = [kept, left, given].map((job) => job!.token);
+	expect(await store.renew("a", tokens)).toEqual([left!.token]);
+});
+
 test("what is read is told once the commit that it is of is on disk", async () => {
 	const { clock, store, syncs, enqueue, syncAll } = setup();
 	void enqueue(1);
