@@ -60,7 +60,7 @@ export function createStore(rows: Rows, settings: StoreSettings, options: StoreO
 	const outboxWatchers = new Set<() => void>();
 
 	function fail(batch: readonly Change[], cause: unknown): void {
-		failure ??= new StoreFailed("the store has failed; nothing more is promised", { cause });
+		failure ??= new StoreFailed("the store has failed; nothing more is promised", { cause: rows.judge(cause) });
 		for (const change of [...batch, ...changes.splice(0)]) change.reject(failure);
 	}
 

@@ -109,5 +109,7 @@ export interface Rows {
 	savePollAtMs(processor: Processor, atMs: number): void;
 	health(): Health[];
 	saveHealth(health: Health): void;
+	/** What an error that one of these threw means where it says too little: a Refusal, where no start is of use any more. */
+	judge(error: unknown): unknown;
 	close(): void;
 }

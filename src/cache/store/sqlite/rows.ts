@@ -73,11 +73,14 @@ export async function openSqliteRows(folder: string, options: SqliteOptions = {}
 	const duesOf = (statement: StatementSync, max: number, ...which: number[]): Due[] =>
 		read(() => statement.all(...which, ...which, max) as unknown as DueColumns[]).map(toDue);
 	/** What SQLite or the runtime cannot even read is damaged, too. */
+	function judge(error: unknown): unknown {
+		return isSqliteError(error, "corrupt", "outOfRange") ? condemn(file, "a page") : error;
+	}
 	function read<T>(query: () => T): T {
 		try {
 			return query();
 		} catch (error) {
-			throw isSqliteError(error, "corrupt", "outOfRange") ? condemn(file, "a payment") : error;
+			throw judge(error);
 		}
 	}
 	function rowOf(columns: Columns): Row {
@@ -149,12 +152,13 @@ export async function openSqliteRows(folder: string, options: SqliteOptions = {}
 			rollup.clear();
 			return { forgotten, keptInDoubt };
 		},
-		pollAtMs: (processor) => (poll.get(codeOf(processor)) as { at: number }).at,
+		pollAtMs: (processor) => read(() => poll.get(codeOf(processor)) as { at: number }).at,
 		savePollAtMs: (processor, atMs) => void savePoll.run(atMs, codeOf(processor)),
 		health: () => (answers.all() as unknown as HealthColumns[]).map(toHealth),
 		saveHealth({ processor, reachable, failing, minResponseMs, atUs }) {
 			saveAnswer.run(Number(reachable), Number(failing), minResponseMs, atUs, codeOf(processor));
 		},
+		judge,
 		close() {
 			// Closing may remove the log.
 			if (!ended) (unsafe ? abandon : close)();

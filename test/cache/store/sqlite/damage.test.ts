@@ -7,7 +7,7 @@ import { beforeAll, describe, expect, test } from "vitest";
 import { createStore } from "../../../../src/cache/store/group-commit.ts";
 import type { Row, Rows } from "../../../../src/cache/store/rows.ts";
 import { openSqliteRows } from "../../../../src/cache/store/sqlite/rows.ts";
-import { StoreFailed } from "../../../../src/cache/store/store.ts";
+import { type Job, type Store, StoreFailed } from "../../../../src/cache/store/store.ts";
 import type { PaymentEvent } from "../../../../src/payment/event.ts";
 import * as life from "../../../../src/payment/life.ts";
 import { type Processor, processors } from "../../../../src/payment/payment.ts";
@@ -195,6 +195,57 @@ describe("a payment that is damaged in a database too large to be checked at eac
 			failed,
 		);
 		await store.close();
+	});
+});
+
+describe("a page that is damaged in a database too large to be looked through at each start", () => {
+	const settings = { ...storeSettings, events: true };
+	const clock = createFakeClock(startUs / 1000);
+	const payment = (n: number) => ({ id: idOf(n), amountCents: 1n });
+
+	async function openStore(folder: string): Promise<Store> {
+		return createStore(await openSqliteRows(folder, nosync), settings, { clock, paceMs: 0 });
+	}
+
+	async function now<T>(answer: Promise<T>): Promise<T> {
+		void Promise.allSettled([answer]);
+		await clock.advance(1);
+		return answer;
+	}
+
+	/** The first page of a table or an index, of zeros. */
+	function spoilPage(folder: string, name: string): void {
+		const file = join(folder, "payments.db");
+		const db = new DatabaseSync(file);
+		const found = db.prepare("SELECT rootpage - 1 AS at FROM sqlite_schema WHERE name = ?").get(name) as { at: number };
+		db.close();
+		const bytes = readFileSync(file);
+		writeFileSync(file, bytes.fill(0, found.at * 4096, (found.at + 1) * 4096));
+	}
+
+	test.each<readonly [where: string, what: string, touch: (store: Store, job: Job, charge: life.Charge) => unknown]>([
+		["total", "added up", (store) => store.summary({})],
+		["total", "added to", (store, job, charge) => store.settle([{ ...job, charge }])],
+		["payment_aside", "filled", (store, job) => store.release([{ ...job, result: "unknown" }])],
+		["sqlite_autoindex_forgotten_1", "asked", (store) => store.enqueue([payment(9)])],
+		["outbox", "filled", (store) => store.enqueue([payment(9)])],
+		["outbox", "read", (store) => store.readOutbox(0, 9)],
+	])("of %s ends the store once it is %s, and every start is refused", async (where, _, touch) => {
+		const folder = temporaryFolder();
+		const store = await openStore(folder);
+		await now(store.enqueue([payment(1)]));
+		const [job] = (await store.lease("a", "fresh", 1)) as [Job];
+		const [pinned] = await now(store.pin([{ ...job, processor: "default" }]));
+		await now(store.close());
+		alter(folder, "CREATE TABLE ballast AS SELECT zeroblob(33 * 1024 * 1024) AS bytes");
+		spoilPage(folder, where);
+		const damaged = await openStore(folder);
+		await damaged.reclaim("a", [job]);
+		const requestedAtUs = (pinned as { readonly requestedAtUs: number }).requestedAtUs;
+		const touched = touch(damaged, job, { processor: "default", amountCents: 1n, requestedAtUs });
+		await expect(now(touched as Promise<unknown>)).rejects.toMatchObject({ cause: expect.any(Refusal) });
+		await damaged.close();
+		for (let start = 0; start < 2; start++) await expect(openSqliteRows(folder, nosync)).rejects.toThrow(/is damaged/);
 	});
 });
 
