@@ -14,7 +14,7 @@ import { QueueService } from "../../src/gen/payrelay/v1/queue_service_pb.ts";
 import type { Processor } from "../../src/payment/payment.ts";
 import { storeSettings } from "../cache/dispatch-lab.ts";
 import { createFakeClock } from "../fake-clock.ts";
-import { createPrng } from "../protocol/prng.ts";
+import { createPrng } from "../prng.ts";
 import { connectMemory } from "../rpc/memory.ts";
 import { paymentId } from "./harness.ts";
 

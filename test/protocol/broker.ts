@@ -9,8 +9,8 @@
 // A message can be lost on its way, and so can its confirm; which of the two it was, the publisher does not hear.
 import type { Rows } from "../../src/cache/store/rows.ts";
 import type { CloudEvent } from "../../src/events/cloud-event.ts";
+import { createPrng } from "../prng.ts";
 import type { Disk } from "./disk.ts";
-import { createPrng } from "./prng.ts";
 import type { World } from "./world.ts";
 
 export interface Broker {

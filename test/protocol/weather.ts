@@ -4,7 +4,7 @@
 // each: faults that hide one another are then seen apart.
 import type { StoreSettings } from "../../src/cache/store/store.ts";
 import { type Processor, processors } from "../../src/payment/payment.ts";
-import type { Prng } from "./prng.ts";
+import type { Prng } from "../prng.ts";
 
 export interface Weather {
 	readonly payments: number;

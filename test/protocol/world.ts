@@ -4,7 +4,7 @@
 // real event loop that it needs before the next event (`touch`), so that a schedule depends on its seed alone.
 import { setImmediate as turn } from "node:timers/promises";
 import { type Clock, createClock } from "../../src/clock.ts";
-import { createPrng, type Prng } from "./prng.ts";
+import { createPrng, type Prng } from "../prng.ts";
 
 /** The wall clock at the start of every schedule, ms. */
 export const startMs = 1_800_000_000_000;

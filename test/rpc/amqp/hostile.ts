@@ -3,6 +3,7 @@ import { randomBytes } from "node:crypto";
 import type { ConfirmChannel, Options } from "amqplib";
 import { requestProperties } from "../../../src/rpc/amqp/frame.ts";
 import { newMailbox } from "../../../src/rpc/amqp/names.ts";
+import { createPrng } from "../../prng.ts";
 import { carrierName } from "./lab.ts";
 
 export interface Places {
@@ -26,27 +27,15 @@ export interface Sent {
 const hugeBytes = 60_000;
 const underWayMax = 256;
 
-/** Mulberry32: small, and the same everywhere. */
-export function numbers(seed: number): (below: number) => number {
-	let state = seed;
-	return (below) => {
-		state = (state + 0x6d2b79f5) | 0;
-		let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-		mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-		return Math.floor((((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32) * below);
-	};
-}
-
 /** Resolves once the broker has all of them. */
 export async function sendHostile(channel: ConfirmChannel, places: Places, count: number, seed: number): Promise<Sent> {
-	const below = numbers(seed);
+	const { below, pick } = createPrng(seed);
 	const sent: Sent = { requests: 0, mailboxes: [0, 0] };
 	const streams: string[] = [];
 	let underWay = 0;
 	let wake = () => {};
 	let failure: Error | undefined;
 
-	const pick = <T>(of: readonly T[]): T => of[below(of.length)]!;
 	const bytes = (max: number) => randomBytes(below(max));
 	const word = () => pick(["", "x", "undefined", "1", "\ud800".repeat(85), "ż".repeat(100), crypto.randomUUID()]);
 

@@ -13,6 +13,7 @@ import * as life from "../../../../src/payment/life.ts";
 import { type Processor, processors } from "../../../../src/payment/payment.ts";
 import { Refusal } from "../../../../src/refusal.ts";
 import { createFakeClock } from "../../../fake-clock.ts";
+import { createPrng } from "../../../prng.ts";
 import { isLong } from "../../../system/conditions.ts";
 import { copyStore, temporaryFolder } from "../media.ts";
 import { doubt, idOf, startUs } from "../payments.ts";
@@ -49,7 +50,7 @@ describe("a damaged store", () => {
 	}, async () => {
 		const outcomes = { refused: 0, whole: 0 };
 		for (let seed = 1; seed <= cases; seed++) {
-			const [name, bytes] = spoil(files, createPrng(seed));
+			const [name, bytes] = spoil(files, createPrng(seed).below);
 			const folder = temporaryFolder();
 			write(folder, new Map([...files.bytes, [name, bytes]]));
 			outcomes[await judge(folder, files, `seed ${seed}, ${name}`)]++;
@@ -380,15 +381,4 @@ function alter(folder: string, sql: string): void {
 	const db = new DatabaseSync(join(folder, "payments.db"));
 	db.exec(sql);
 	db.close();
-}
-
-/** mulberry32: whole numbers below a bound, the same ones for the same seed. */
-function createPrng(seed: number): (bound: number) => number {
-	let state = seed * 0x9e3779b9;
-	return (bound) => {
-		state = (state + 0x6d2b79f5) | 0;
-		let t = Math.imul(state ^ (state >>> 15), 1 | state);
-		t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-		return Math.floor((((t ^ (t >>> 14)) >>> 0) / 2 ** 32) * bound);
-	};
 }

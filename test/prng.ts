@@ -1,10 +1,12 @@
-// One number makes every choice of a simulated schedule: a small seeded generator (sfc32), so that a seed replays.
+// One number makes every choice of what a test makes up: a small seeded generator (sfc32), so that a seed replays.
 
 export interface Prng {
 	/** In [0, 1). */
 	next(): number;
 	/** A whole number, both bounds included. */
 	int(min: number, max: number): number;
+	/** A whole number from 0 on. */
+	below(bound: number): number;
 	between(min: number, max: number): number;
 	chance(probability: number): boolean;
 	pick<T>(list: readonly T[]): T;
@@ -29,6 +31,7 @@ export function createPrng(seed: number): Prng {
 	return {
 		next,
 		int,
+		below: (bound) => int(0, bound - 1),
 		between: (min, max) => min + next() * (max - min),
 		chance: (probability) => probability > 0 && next() < probability,
 		pick: (list) => list[int(0, list.length - 1)]!,
