@@ -76,7 +76,7 @@ export interface Payment {
 	readonly dueAtMs?: number;
 	readonly charge?: Charge;
 	readonly settledAtUs?: number;
-	/** Settled with an amount or a moment other than asked for: a person should look. */
+	/** Settled with another amount or moment than was asked for, or after it was given up: a person should look. */
 	readonly flagged: boolean;
 	readonly resolution?: Resolution;
 }

@@ -872,8 +872,8 @@ export const ReleaseOutcomeSchema: GenEnum<ReleaseOutcome> = /*@__PURE__*/
 
 /**
  * QueueService holds every payment that is not settled. No answer that says "accepted", "pinned" or "released" leaves
- * before the change that it reports is on disk. Every call is idempotent: repeated with the same content it has the
- * effect of one, so a caller that got no answer repeats it.
+ * before the change that it reports is on disk. Every call but Dequeue is idempotent: repeated with the same content it has
+ * the effect of one, so a caller that got no answer repeats it; a Dequeue that is repeated leases another job.
  *
  * Errors that any call may give: INVALID_ARGUMENT (the request cannot be read, or breaks a rule of this file: then the
  * violations are in the details), UNAVAILABLE (the store is closing or has failed; nothing is promised, repeat),

@@ -1177,7 +1177,7 @@ export type PurgeResponse = Message<"payrelay.v1.PurgeResponse"> & {
   forgotten: bigint;
 
   /**
-   * How many of them were in doubt, so that their id and processor are kept.
+   * How many of them may have been charged, so that their id and processor are kept.
    *
    * @generated from field: int64 kept_in_doubt = 3;
    */
@@ -1534,8 +1534,8 @@ export const StatsService: GenService<{
   },
   /**
    * Purge forgets every payment and begins a new epoch. Destructive: accepted payments that were not charged yet never
-   * will be. It first waits, within a bound, for the charges in flight. Of payments in doubt the id and the processor
-   * are kept: posted again, they may be charged only there.
+   * will be. It first waits, within a bound, for the charges in flight. Of payments that may have been charged (in flight,
+   * in doubt, parked, given up) the id and the processor are kept: posted again, they may be charged only there.
    *
    * @generated from rpc payrelay.v1.StatsService.Purge
    */
