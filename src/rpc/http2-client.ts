@@ -1,6 +1,5 @@
 // The HTTP/2 carrier's client: two connections to one server, one for single calls and one for streams, kept alive, and
 // opened again when they are gone.
-
 import { connect, type NetConnectOpts, type Socket } from "node:net";
 import { createConnectTransport, Http2SessionManager } from "@connectrpc/connect-node";
 import { systemClock } from "../clock.ts";

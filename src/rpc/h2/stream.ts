@@ -94,7 +94,7 @@ export function createStream(
 		while (pending.length > 0 && !closed) {
 			const bytes = pending[0]!;
 			const room = Math.min(sendWindow, link.room(), payloadMaxBytes);
-			if (room <= 0 && bytes.length > 0) {
+			if (room <= 0) {
 				link.waits();
 				return;
 			}

@@ -3,7 +3,7 @@ import { constants as h2 } from "node:http2";
 import fc from "fast-check";
 import { afterEach, expect, test } from "vitest";
 import type { ConnectionLimits } from "../../../src/rpc/h2/connection.ts";
-import type { Stream } from "../../../src/rpc/h2/stream.ts";
+import { createStream, type Stream, type StreamLink } from "../../../src/rpc/h2/stream.ts";
 import { connectPair, type Heard, hear, type Pair } from "./lab.ts";
 
 const pairs: Pair[] = [];
@@ -80,6 +80,26 @@ test("whoever writes is told when it was too much, and when there is room again"
 	served[0]!.stream.hold(false);
 	await expect.poll(() => heard.drained).toBe(1);
 	expect(stream.write(Buffer.from("little"))).toBe(true);
+});
+
+test("what is empty waits like all else while the peer has taken back what it granted", () => {
+	const sent: Buffer[] = [];
+	const link: StreamLink = {
+		send(frame) {
+			if (sent.push(frame) > 1) throw new Error("it is sent again and again");
+		},
+		sendHead: () => true,
+		room: () => 1_000,
+		used() {},
+		waits() {},
+		taken() {},
+		closed() {},
+	};
+	const { stream, widen } = createStream(1, "client", link, 10, 10);
+	widen(-20);
+	expect([stream.write(new Uint8Array()), sent.length]).toEqual([false, 0]);
+	widen(20);
+	expect(sent.length).toBe(1);
 });
 
 test("a stream that is reset closes on both sides with its code, and the others go on", async () => {
