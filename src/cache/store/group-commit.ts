@@ -158,7 +158,7 @@ export function createStore(rows: Rows, settings: StoreSettings, options: StoreO
 		pin: (requests) => change((engine) => requests.map(engine.pin), false, requests.length),
 		release: (releases) => change((engine) => releases.map(engine.release), false, releases.length),
 		settle: (settlements) => change((engine) => settlements.map(engine.settle), false, settlements.length),
-		expire: () => (engine.hasExpired() ? change((engine) => engine.expire(), true) : Promise.resolve(0)),
+		expire: async () => ((await read(engine.hasExpired)) ? change((engine) => engine.expire(), true) : 0),
 		endSession(session) {
 			const goneAtMs = clock.monotonic();
 			return change((engine) => engine.endSession(session, goneAtMs), true);

@@ -69,7 +69,8 @@ test("when a sync fails, whoever was in its commit, waited behind it or asks lat
 	await clock.settle();
 	syncs[0]!.reject(new Error("the disk is gone"));
 	await clock.advance(1_000);
-	const later = [enqueue(4), store.payment(idOf(1)), store.summary({}), store.lease("a", "fresh", 1), store.figures()];
+	const reads = [store.payment(idOf(1)), store.summary({}), store.figures()];
+	const later = [enqueue(4), store.lease("a", "fresh", 1), store.expire(), ...reads];
 	for (const told of [first, behind, Promise.allSettled(later)])
 		for (const answer of await told) expect(answer).toMatchObject({ reason: expect.any(StoreFailed) });
 	await store.close();
