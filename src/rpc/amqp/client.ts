@@ -4,7 +4,7 @@
 // availability. It ends at once with UNAVAILABLE where no such queue is, or when the broker is lost under it.
 import { Code, ConnectError } from "@connectrpc/connect";
 import type { UniversalClientFn, UniversalClientRequest, UniversalClientResponse } from "@connectrpc/connect/protocol";
-import { errorFromJsonBytes } from "@connectrpc/connect/protocol-connect";
+import { errorFromJsonBytes, headerTimeout } from "@connectrpc/connect/protocol-connect";
 import type { AmqpConnection } from "../../amqp/connection.ts";
 import { PublishError } from "../../amqp/message.ts";
 import type { Clock } from "../../clock.ts";
@@ -15,7 +15,7 @@ import { headersFit, type ReceivedFrame, type Request, requestProperties } from 
 import { brokerLost, requestFailure } from "./lost.ts";
 import { openMailbox } from "./mailbox.ts";
 import { requestQueue } from "./names.ts";
-import { requestIdHeader, retryIdempotent, timeoutHeader } from "./retry.ts";
+import { requestIdHeader, retryIdempotent } from "./retry.ts";
 import { createStream, tellOver } from "./stream.ts";
 
 export interface AmqpRpcClientOptions extends ConnectOptions {
@@ -87,7 +87,7 @@ export function connectAmqpRpc(options: AmqpRpcClientOptions): AmqpRpcClient {
 	) {
 		const path = new URL(request.url).pathname;
 		const service = path.slice(1, path.lastIndexOf("/"));
-		const timeoutMs = Number(request.header.get(timeoutHeader) ?? Number.NaN);
+		const timeoutMs = Number(request.header.get(headerTimeout) ?? Number.NaN);
 		const deadlineMs = Number.isNaN(timeoutMs) ? undefined : clock.now() + timeoutMs;
 		while (mailbox.name === undefined) await ready(signal);
 		const leftMs = deadlineMs === undefined ? waitMaxMs : deadlineMs - clock.now();

@@ -3,6 +3,7 @@
 // A unary request is acknowledged once its answer is confirmed; a stream once its caller has been told who serves it. A
 // request that is not acknowledged comes again, here or at another receiver; one that came back too often is a dead letter.
 import { Code, ConnectError } from "@connectrpc/connect";
+import { headerTimeout } from "@connectrpc/connect/protocol-connect";
 import type { ConfirmChannel } from "amqplib";
 import type { AmqpConnection } from "../../amqp/connection.ts";
 import type { Delivery } from "../../amqp/message.ts";
@@ -16,7 +17,6 @@ import { deadLetterQueue, isMailbox, requestQueue } from "./names.ts";
 import { type BatchRule, createPipeline } from "./pipeline.ts";
 import { openQueueDepths } from "./queue-depths.ts";
 import { createResponder } from "./responder.ts";
-import { timeoutHeader } from "./retry.ts";
 import { serveStream } from "./serve-stream.ts";
 import { createServeUnary, type Job } from "./serve-unary.ts";
 import { declareDeadLetters, declareRequests } from "./topology.ts";
@@ -131,7 +131,7 @@ export async function serveAmqp(options: AmqpServeOptions): Promise<AmqpRpcServe
 				delivery.ack();
 				return;
 			}
-			request.header.set(timeoutHeader, String(Math.ceil(leftMs)));
+			request.header.set(headerTimeout, String(Math.ceil(leftMs)));
 		}
 		const handler = handlers.get(request.path);
 		if (handler === undefined)
