@@ -19,7 +19,7 @@ import {
 } from "./places.ts";
 import { formatAddress } from "./rpc/address.ts";
 import { heapFlags, selfCommand, useCompiledCode } from "./runtime.ts";
-import { runServiceProcess, type ServiceProcess, supervisedVariable } from "./service-process.ts";
+import { runServiceProcess, type ServiceProcess, stopSignals, supervisedVariable } from "./service-process.ts";
 import { exitRefused, type ServiceSpec, type StopReason, supervise } from "./supervisor.ts";
 
 /** How long a service may take to be ready for the first time, ms. */
@@ -207,8 +207,7 @@ async function runAll(settings: Settings): Promise<void> {
 		stopMs: settings.stopMs,
 		startMs,
 	});
-	process.on("SIGTERM", supervisor.stop);
-	process.on("SIGINT", supervisor.stop);
+	for (const signal of stopSignals) process.on(signal, supervisor.stop);
 	if (process.env[supervisedVariable] === "1") process.stdin.on("end", supervisor.stop).resume();
 	const ready = supervisor.ready.then(
 		() => process.stdout.write(`\nPOST payments to ${tellPayments(apiPlace(settings))}\n`),

@@ -15,6 +15,9 @@ export interface RunningService {
 /** The environment's name by which a service knows that a supervisor holds its standard input open. */
 export const supervisedVariable = "PAYRELAY_SUPERVISED";
 
+/** What tells a process to stop. The last one comes with the end of its terminal. */
+export const stopSignals = ["SIGTERM", "SIGINT", "SIGHUP"] as const;
+
 export interface ServiceProcess {
 	readonly name: string;
 	readonly supervised: boolean;
@@ -44,8 +47,10 @@ export async function runServiceProcess(service: ServiceProcess): Promise<void> 
 		return refusal ? refuse(refusal.message) : end(error, "promises can no longer be kept; the process ends");
 	};
 
-	// What it needs may be long in coming, and its supervisor may end before that.
+	// What it needs may be long in coming, and it may be told to stop before that, or its supervisor end. In a container,
+	// as the first process, it gets no signal that it does not listen to.
 	const leave = () => process.exit(0);
+	for (const signal of stopSignals) process.on(signal, leave);
 	if (supervised) process.stdin.once("end", leave).resume();
 	let running: RunningService;
 	try {
@@ -55,6 +60,7 @@ export async function runServiceProcess(service: ServiceProcess): Promise<void> 
 		return refusal === undefined ? end(error, "cannot start") : refuse(refusal);
 	}
 
+	for (const signal of stopSignals) process.off(signal, leave);
 	process.stdin.off("end", leave);
 	let stopping = false;
 	async function stop(): Promise<void> {
@@ -64,8 +70,7 @@ export async function runServiceProcess(service: ServiceProcess): Promise<void> 
 		await running.close();
 		process.exit(0);
 	}
-	process.on("SIGTERM", () => void stop());
-	process.on("SIGINT", () => void stop());
+	for (const signal of stopSignals) process.on(signal, () => void stop());
 	if (supervised) process.stdin.on("end", () => void stop());
 	keepCompiledCode();
 	process.stdout.write(`${name.padEnd(18)} ready  ${running.address}\n`);

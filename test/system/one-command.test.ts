@@ -43,7 +43,7 @@ test("npm start serves at once: a posted payment is settled at a simulator, Ctrl
 	await until("every process to have ended", 1_000, () => !started.some(isAlive));
 });
 
-test.each(["SIGTERM", "SIGINT"] as const)("%s ends every process within its bounds, with exit status 0", {
+test.each(["SIGTERM", "SIGINT", "SIGHUP"] as const)("%s ends every process within its bounds, with exit status 0", {
 	timeout: testMaxMs,
 }, async (name) => {
 	const relay = await startRelay({ settings: { ...patience, STOP_MS: "3000" } });

@@ -45,7 +45,7 @@ export interface Relay {
 	readonly exited: Promise<Exit>;
 	ready(): Promise<void>;
 	/** Asks for a stop and waits for it. */
-	stop(signal?: "SIGTERM" | "SIGINT"): Promise<Exit>;
+	stop(signal?: "SIGTERM" | "SIGINT" | "SIGHUP"): Promise<Exit>;
 	/** Ends whatever still runs; keeps the folder and prints the log's end where the test failed. */
 	dispose(failed: boolean): Promise<void>;
 }
