@@ -36,6 +36,11 @@ export interface ServerLimits {
 	readonly unreadMaxMs: number;
 	readonly headerMaxBytes: number;
 	readonly connectionsMax: number;
+	/**
+	 * Connections that may wait to be accepted: all requests that nginx.conf's `worker_connections` allow, two for each. Those
+	 * beyond a unix socket refuses at once, and nginx answers 502.
+	 */
+	readonly backlogMax: number;
 	readonly pipeline: PipelineLimits;
 	/** Where payments are read without node:http: how many that one answers on a connection, which then ends, so that the next is fast again. */
 	readonly requestsMax: number;
@@ -49,6 +54,7 @@ export const serverLimits: ServerLimits = {
 	unreadMaxMs: 30_000,
 	headerMaxBytes: 8 * 1024,
 	connectionsMax: 8_192,
+	backlogMax: 4_096,
 	pipeline: { underWayMax: 16, waitingMax: 128 },
 	requestsMax: 100,
 };
@@ -77,6 +83,7 @@ export async function serveApi(fetch: Fetch, listen: Listen, options: ServeOptio
 	const server = createServer(fetch, limits, fast ? limits.requestsMax : Number.POSITIVE_INFINITY);
 	const fastPath = fast && putFastPathBefore(server, fast, limits);
 	if ("path" in listen) await removeStaleSocket(listen.path);
+	const backlog = limits.backlogMax;
 	await new Promise<void>((resolve, reject) => {
 		server.once("error", reject);
 		const listening = (): void => {
@@ -84,8 +91,8 @@ export async function serveApi(fetch: Fetch, listen: Listen, options: ServeOptio
 			resolve();
 		};
 		// The balancer in front may run as another user; who may reach the socket is up to its folder.
-		if ("path" in listen) server.listen({ ...listen, readableAll: true, writableAll: true }, listening);
-		else server.listen({ ...listen, reusePort: true }, listening);
+		if ("path" in listen) server.listen({ ...listen, backlog, readableAll: true, writableAll: true }, listening);
+		else server.listen({ ...listen, backlog, reusePort: true }, listening);
 	});
 	server.on("error", onError);
 	return { address: addressOf(server, listen), close: (graceMs) => close(server, fastPath, graceMs) };

@@ -42,6 +42,18 @@ describe("the server", () => {
 		expect([address, answer?.body]).toEqual([`unix:${path}`, "there"]);
 	});
 
+	test("lets a thousand callers come at once to a unix socket", async () => {
+		const folder = await mkdtemp(join(tmpdir(), "payrelay-"));
+		ended.push(() => rm(folder, { recursive: true }));
+		const path = join(folder, "api.sock");
+		await serve(() => new Response("x"), { path });
+		const callers = Array.from({ length: 1_000 }, () => connect(path));
+		ended.push(async () => {
+			for (const caller of callers) caller.destroy();
+		});
+		await Promise.all(callers.map((caller) => once(caller, "connect")));
+	});
+
 	test("gives a request its own answer, though what follows on its connection cannot be read", async () => {
 		const asked = Promise.withResolvers<void>();
 		const stored = Promise.withResolvers<void>();
