@@ -11,6 +11,7 @@ import { createApiMetrics } from "./metrics.ts";
 import { paymentBodyMaxBytes } from "./payment-request.ts";
 import { type AcceptPayment, createAcceptPayment, type Enqueue } from "./payments-route.ts";
 import { type Problem, problemResponse, problemStatus } from "./problem.ts";
+import { resolutionBodyMaxBytes } from "./resolution-request.ts";
 import { type ApiSettings, apiDefaults, problemOfError, type Route } from "./route.ts";
 
 export interface ApiPorts {
@@ -32,6 +33,11 @@ export interface Api {
 	readonly app: Hono;
 	/** What the route POST /payments does with a body, for whoever has read one already; counted as it is there. */
 	readonly acceptPayment: AcceptPayment;
+}
+
+/** The longest body that is read of a request with this target. */
+export function bodyMaxBytes(target: string): number {
+	return target === "/payments" ? paymentBodyMaxBytes : resolutionBodyMaxBytes;
 }
 
 export function createApi(ports: ApiPorts, settings: ApiSettings = apiDefaults): Api {

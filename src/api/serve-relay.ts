@@ -8,7 +8,7 @@ import { enqueueBatches } from "../rpc/batch-methods.ts";
 import { type CarrierSettings, connectCarrier } from "../rpc/connect-carrier.ts";
 import { collectGarbage } from "../runtime.ts";
 import { readAdminKey } from "./admin-key.ts";
-import { createApi } from "./api.ts";
+import { bodyMaxBytes, createApi } from "./api.ts";
 import { apiDefaults } from "./route.ts";
 import { type Listen, serveApi } from "./serve.ts";
 import { warmUp, warmUpBounds } from "./warm-up.ts";
@@ -66,6 +66,7 @@ export async function serveRelayApi(settings: ApiProcessSettings, log: Logger): 
 	);
 	const server = await serveApi(app.fetch, settings.listen, {
 		acceptPayment,
+		bodyMaxBytes,
 		onError: (error) => log.warn({ reason: error.message }, "a connection could not be accepted"),
 	});
 	return {

@@ -72,16 +72,22 @@ export interface ServeOptions {
 	readonly limits?: ServerLimits;
 	/** Given, plain requests to POST /payments are read without node:http, where the runtime allows that. */
 	readonly acceptPayment?: AcceptPayment;
+	/**
+	 * The longest body of a request with this target, bytes: `fetch` must refuse unread what is declared longer, as who waits
+	 * to be told to go on (RFC 9110, 10.1.1) is not.
+	 */
+	readonly bodyMaxBytes?: (target: string) => number;
 	/** Told of connections that could not be accepted. */
 	readonly onError?: (error: Error) => void;
 }
 
 /** Rejects when the address cannot be had. */
 export async function serveApi(fetch: Fetch, listen: Listen, options: ServeOptions = {}): Promise<RunningServer> {
-	const { limits = serverLimits, acceptPayment, onError = process.emitWarning } = options;
+	const { limits = serverLimits, acceptPayment, bodyMaxBytes, onError = process.emitWarning } = options;
 	const fast = servesConnections ? acceptPayment : undefined;
 	const server = createServer(fetch, limits, fast ? limits.requestsMax : Number.POSITIVE_INFINITY);
 	const fastPath = fast && putFastPathBefore(server, fast, limits);
+	if (bodyMaxBytes) server.on("checkContinue", goOnUpTo(bodyMaxBytes));
 	if ("path" in listen) await removeStaleSocket(listen.path);
 	const backlog = limits.backlogMax;
 	await new Promise<void>((resolve, reject) => {
@@ -152,6 +158,16 @@ function createServer(fetch: Fetch, limits: ServerLimits, requestsMax: number): 
 	server.on("connect", (_: IncomingMessage, socket: TrackedSocket) => refuseConnection(socket, noTunnel));
 	server.on("checkExpectation", (_, outgoing) => refuse(outgoing, unknownExpectation));
 	return server;
+}
+
+function goOnUpTo(bodyMaxBytes: (target: string) => number) {
+	return function (this: Server, incoming: IncomingMessage, outgoing: ServerResponse): void {
+		const { url = "", headers } = incoming;
+		// The body may follow all the same, so nothing else can.
+		if (Number(headers["content-length"]) > bodyMaxBytes(url)) outgoing.shouldKeepAlive = false;
+		else outgoing.writeContinue();
+		this.emit("request", incoming, outgoing);
+	};
 }
 
 const malformed: Problem = {

@@ -1,7 +1,7 @@
 // Bad input over a real socket: each row of the table gets the answer that it deserves, and harms nobody else.
 import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { createApi } from "../../src/api/api.ts";
+import { bodyMaxBytes, createApi } from "../../src/api/api.ts";
 import { type RunningServer, serveApi, serverLimits } from "../../src/api/serve.ts";
 import { systemClock } from "../../src/clock.ts";
 import { badInputs, exchange, post } from "./bad-input.ts";
@@ -19,7 +19,7 @@ beforeAll(async () => {
 	const short = { ...serverLimits, headersTimeoutMs: 150, requestTimeoutMs: 200, timeoutCheckMs: 20 };
 	[hasty, patient] = await Promise.all(
 		[short, serverLimits].map((limits) =>
-			serveApi(app.fetch, { host: "127.0.0.1", port: 0 }, { limits, acceptPayment }),
+			serveApi(app.fetch, { host: "127.0.0.1", port: 0 }, { limits, acceptPayment, bodyMaxBytes }),
 		),
 	);
 });

@@ -32,6 +32,12 @@ const payment = (id: string, amount: string): string => `{"correlationId":"${id}
 const get = (path: string): string => request(`GET ${path}`);
 const chunked = (chunks: string): string =>
 	request("POST /payments", ["Content-Type: application/json", "Transfer-Encoding: chunked"], chunks);
+/** The headers of a body that is sent once it is asked for. */
+const expecting = (length: number): string[] => [
+	"Content-Type: application/json",
+	`Content-Length: ${length}`,
+	"Expect: 100-continue",
+];
 const chunk = (text: string): string => `${Buffer.byteLength(text).toString(16)}\r\n${text}\r\n`;
 
 function bodies(): BadInput[] {
@@ -381,10 +387,21 @@ function requests(): BadInput[] {
 			name: "Expect: 100-continue",
 			send: (id) => {
 				const body = payment(id, "1");
-				const headers = ["Content-Type: application/json", `Content-Length: ${body.length}`, "Expect: 100-continue"];
-				return request("POST /payments", headers, body);
+				return request("POST /payments", expecting(body.length), body);
 			},
 			statuses: [100, 202],
+		},
+		{
+			name: "Expect: 100-continue before a payment that is too large",
+			send: () => request("POST /payments", expecting(1025)),
+			statuses: [413],
+			problem: "body-too-large",
+		},
+		{
+			name: "Expect: 100-continue before a resolution that is too large",
+			send: (id) => request(`POST /payments/${id}/resolution`, expecting(16_385)),
+			statuses: [413],
+			problem: "body-too-large",
 		},
 		{
 			name: "an expectation that nobody knows",

@@ -68,6 +68,14 @@ describe("the server", () => {
 		expect((await answers).map(({ status, body }) => [status, body])).toEqual([[202, "stored"]]);
 	});
 
+	test("answers nothing behind a body that it did not ask for", async () => {
+		const { address } = await serve(() => new Response("no", { status: 413 }), loopback, { bodyMaxBytes: () => 9 });
+		const body = request("GET /");
+		const unasked = request("POST /", [`Content-Length: ${body.length}`, "Expect: 100-continue"], body);
+		const answers = await exchange(address, unasked + request("GET /"), 2);
+		expect(answers.map(({ status, headers }) => [status, headers.get("connection")])).toEqual([[413, "close"]]);
+	});
+
 	test("cuts whoever does not read its answer, and nobody who waits for one", async () => {
 		const asked = Promise.withResolvers<void>();
 		const stored = Promise.withResolvers<void>();
