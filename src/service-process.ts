@@ -1,6 +1,6 @@
 // The life of one service's process: it starts, says that it is ready, runs until it is told to stop, and ends.
 import { createLog, type Logger } from "./log.ts";
-import { Refusal, refusalOf } from "./refusal.ts";
+import { fullDisk, Refusal, refusalOf } from "./refusal.ts";
 import { keepCompiledCode } from "./runtime.ts";
 import { exitRefused } from "./supervisor.ts";
 
@@ -32,7 +32,9 @@ export async function runServiceProcess(service: ServiceProcess): Promise<void> 
 	const { name, supervised, stopMs } = service;
 	const log = await createLog(name, service.logLevel, service.logFormat);
 	const end = (error: unknown, what: string): never => {
-		log.fatal({ err: error }, what);
+		const full = fullDisk(error);
+		if (full === undefined) log.fatal({ err: error }, what);
+		else log.fatal(`${what}: ${full}`);
 		process.exit(1);
 	};
 	process.on("uncaughtException", (error) => end(error, "an error that nobody expected; the process ends"));

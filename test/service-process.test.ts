@@ -1,28 +1,34 @@
-// The life of a service's process, with services that are a line of script each: told to stop, it ends with status 0.
+// The life of a service's process, with services that are a line of script each: how it ends, and what it says then.
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
+import { text } from "node:stream/consumers";
 import { expect, onTestFinished, test } from "vitest";
 
 const signals = ["SIGTERM", "SIGINT", "SIGHUP"] as const;
 const module = new URL("../src/service-process.ts", import.meta.url).href;
 
-/** Runs a service with this body of its `start`; resolves once it has said its first line. */
-async function run(start: string) {
+/** Runs a service with this body of its `start(log, fail)`. */
+function run(start: string) {
 	const script = `
 		import { runServiceProcess } from ${JSON.stringify(module)};
 		const settings = { name: "one", supervised: false, stopMs: 60_000, logLevel: "info", logFormat: "json" };
 		setInterval(() => {}, 1_000);
-		await runServiceProcess({ ...settings, async start() { ${start} } });`;
+		await runServiceProcess({ ...settings, async start(log, fail) { ${start} } });`;
 	const words = "Deno" in globalThis ? ["eval", script] : ["--input-type=module", "-e", script];
-	const child = spawn(process.execPath, words, { stdio: ["ignore", "pipe", "inherit"] });
+	const child = spawn(process.execPath, words, { stdio: ["ignore", "pipe", "pipe"] });
 	const exited = once(child, "exit") as Promise<[code: number | null, signal: string | null]>;
 	onTestFinished(async () => {
 		child.kill("SIGKILL");
 		await exited;
 	});
-	const [line] = (await once(createInterface({ input: child.stdout }), "line")) as [string];
-	return { child, exited, line };
+	return {
+		child,
+		exited,
+		/** What it says first. */
+		line: () => once(createInterface({ input: child.stdout }), "line").then(([line]) => line as string),
+		log: () => text(child.stderr),
+	};
 }
 
 /** By its number: Deno takes `child.kill` for the way in which it ended. */
@@ -32,14 +38,14 @@ function tell(child: ChildProcess, signal: NodeJS.Signals): void {
 
 // In a container it is the first process, and gets no signal that it does not listen to.
 test.each(signals)("%s ends a service that is still starting", async (name) => {
-	const { child, exited, line } = await run("console.log('starting'); await new Promise(() => {});");
-	expect(line).toBe("starting");
+	const { child, exited, line } = run("console.log('starting'); await new Promise(() => {});");
+	expect(await line()).toBe("starting");
 	tell(child, name);
 	expect(await exited).toEqual([0, null]);
 });
 
 test.each(signals)("%s has a service close what it has, once, and end", async (name) => {
-	const { child, exited, line } = await run(`
+	const { child, exited, line } = run(`
 		let closed = 0;
 		const close = async () => {
 			if (++closed > 1) process.exit(3);
@@ -48,7 +54,23 @@ test.each(signals)("%s has a service close what it has, once, and end", async (n
 			await again;
 		};
 		return { address: "nowhere", close };`);
-	expect(line).toMatch(/^one +ready {2}nowhere$/);
+	expect(await line()).toMatch(/^one +ready {2}nowhere$/);
 	tell(child, name);
 	expect(await exited).toEqual([0, null]);
+});
+
+test.each([
+	["at its start", "throw new Error('database or disk is full');", "cannot start: database or disk is full"],
+	[
+		"later",
+		"const cause = new Error('ENOSPC: no space left on device, write'); fail(new Error('failed', { cause })); return {};",
+		"promises can no longer be kept; the process ends: ENOSPC: no space left on device, write",
+	],
+])("a full disk is told of in one line, and where in the code it was met in none: %s", async (_, start, message) => {
+	const { exited, log } = run(start);
+	const lines = (await log()).trimEnd().split("\n");
+	expect(lines.map((line) => JSON.parse(line))).toEqual([
+		{ level: 60, time: expect.any(String), service: "one", msg: message },
+	]);
+	expect(await exited).toEqual([1, null]);
 });
