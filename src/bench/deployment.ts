@@ -176,8 +176,8 @@ export async function deploy(options: DeployOptions, signal: AbortSignal): Promi
 	}
 }
 
-/** The project's own, with its paths and its port moved. */
-async function writeNginxConf(folder: string, port: number): Promise<string> {
+/** The project's own, with its paths and its port moved; resolves to its place. */
+export async function writeNginxConf(folder: string, port: number): Promise<string> {
 	const moved = (await readFile(nginxConf, "utf8"))
 		.replaceAll(/\/(run\/payrelay|tmp)\//g, `${folder}/`)
 		.replace("listen 9999", `listen 127.0.0.1:${port}`);
