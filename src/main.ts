@@ -31,6 +31,9 @@ const exitOf: Readonly<Record<StopReason, number>> = { told: 0, refused: exitRef
 const lastLinesMs = 300;
 
 useCompiledCode();
+process.stdout.on("error", () => {
+	// What is said there is for people, and the log says more: when nobody reads it any more, that stops nothing.
+});
 /** Left to itself V8 collects late and grows on; services keep little, but for the simulators, who keep every payment. */
 const heaps = {
 	cache: { oldMb: 96, semiMb: 4 },

@@ -5,7 +5,7 @@ import { patience } from "./conditions.ts";
 import { drainMaxMs, startLab, startRelay } from "./lab.ts";
 import { newPayment, type Posted, post, startLoad, tally } from "./load.ts";
 import { childrenOf, isAlive, signal } from "./processes.ts";
-import { type Relay, runtimeCommand } from "./relay.ts";
+import { mainModule, type Relay, runtimeCommand } from "./relay.ts";
 import { until, within } from "./until.ts";
 
 const testMaxMs = 60_000;
@@ -185,6 +185,14 @@ test("a second relay on the same data refuses to start and says why; the first w
 	expect(second.output()).toMatch(/lock|in use|another/i);
 	expect(second.output()).toContain(first.dataDir);
 	await settles(first);
+});
+
+test("a relay whose ready lines nobody reads any more serves all the same", { timeout: testMaxMs }, async () => {
+	const unread = `exec ${[...runtimeCommand, mainModule].join(" ")} > >(true)`;
+	const relay = await startRelay({ command: ["bash", "-c", unread], settings: patience });
+	await relay.ready();
+	await settles(relay);
+	expect(await relay.stop()).toEqual({ code: 0, signal: null });
 });
 
 test("with both processors' URLs set no simulator is started", { timeout: testMaxMs }, async () => {
