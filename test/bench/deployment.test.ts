@@ -4,6 +4,7 @@ import { expect, test } from "vitest";
 import { budget, imageFlags, instrumentFlags } from "../../src/bench/deployment.ts";
 import { best, median, worst } from "../../src/bench/median.ts";
 import { throttlingSince } from "../../src/bench/throttling.ts";
+import { settingTable } from "../../src/setting-table.ts";
 
 test("the bench limits each service as docker-compose.yml does, with the same runtime flags", async () => {
 	const compose = await readFile(new URL("../../docker-compose.yml", import.meta.url), "utf8");
@@ -23,6 +24,12 @@ test("the bench limits each service as docker-compose.yml does, with the same ru
 	const all = Object.values(budget);
 	expect(all.reduce((sum, { cpus }) => sum + cpus, 0)).toBeCloseTo(1.5);
 	expect(all.reduce((sum, { memoryMb }) => sum + memoryMb, 0)).toBeLessThanOrEqual(350);
+});
+
+test("a container has longer to stop than its service takes at most", async () => {
+	const compose = await readFile(new URL("../../docker-compose.yml", import.meta.url), "utf8");
+	const graceS = /^x-relay: &relay(?:\n {2}.*)*\n {2}stop_grace_period: (\d+)s/m.exec(compose)?.[1];
+	expect(Number(graceS) * 1_000).toBeGreaterThan(settingTable.stopMs.default);
 });
 
 test("what measures runs with the same flags, on either runtime", async () => {
