@@ -5,7 +5,7 @@ import { pathId } from "./books-routes.ts";
 import type { ApiMetrics } from "./metrics.ts";
 import { viewPayment } from "./payment-view.ts";
 import { parseResolutionRequest, resolutionBodyMaxBytes } from "./resolution-request.ts";
-import { json, type Route, type RouteContext } from "./route.ts";
+import { json, type Route, type RouteContext, unavailable } from "./route.ts";
 
 /** A purge's answer comes this much later than its wait at most, ms. */
 const purgeSlackMs = 5_000;
@@ -43,8 +43,7 @@ export function adminRoutes(
 			method: "GET",
 			path: "/readyz",
 			async handle() {
-				if (!isServing())
-					return { kind: "unavailable", detail: "This process is stopping, or the cache does not answer it." };
+				if (!isServing()) return unavailable("This process is stopping, or the cache does not answer it.", settings);
 				await stats.figures({}, probe);
 				return json('{"status":"ready"}');
 			},

@@ -44,17 +44,21 @@ export function json(body: string): Response {
 	return new Response(body, { headers: { "content-type": "application/json", "cache-control": "no-store" } });
 }
 
+/** 503: the same request may be sent again later. */
+export function unavailable(detail: string, { retryAfterS }: ApiSettings): Problem {
+	return { kind: "unavailable", detail, headers: { "retry-after": String(retryAfterS) } };
+}
+
 /** The cache's refusals, as the contract's comments state them; `undefined` for what nobody expected. */
-export function problemOfError(error: unknown, { retryAfterS }: ApiSettings): Problem | undefined {
+export function problemOfError(error: unknown, settings: ApiSettings): Problem | undefined {
 	if (!(error instanceof ConnectError)) return undefined;
-	const headers = { "retry-after": String(retryAfterS) };
 	switch (error.code) {
 		case Code.Unavailable:
 		case Code.DeadlineExceeded:
 		case Code.Canceled:
 		case Code.Aborted:
 		case Code.ResourceExhausted:
-			return { kind: "unavailable", detail: "Nothing is promised. Repeat the same request later.", headers };
+			return unavailable("Nothing is promised. Repeat the same request later.", settings);
 		case Code.NotFound:
 			return { kind: "unknown-payment", detail: "No payment with this id was accepted." };
 		case Code.FailedPrecondition:

@@ -21,7 +21,8 @@ describe("an operator", () => {
 		expect((await api.request("/readyz")).status).toBe(200);
 		expect((await api.request("/readyz", { method: "HEAD" })).status).toBe(200);
 		serving = false;
-		expect((await api.request("/readyz")).status).toBe(503);
+		const { status, headers } = await api.request("/readyz");
+		expect([status, headers.get("retry-after")]).toEqual([503, "1"]);
 	});
 
 	test("reads the deployment's figures and the process's own counters at one place", async () => {
