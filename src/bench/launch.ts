@@ -21,6 +21,8 @@ export interface Launched {
 
 const readyMaxMs = 60_000;
 const readyPauseMs = 100;
+/** Who has not answered by then is asked anew, ms. */
+const answerMaxMs = 5_000;
 const stopMaxMs = 30_000;
 
 export interface LaunchOptions {
@@ -99,19 +101,25 @@ export function benchedCommand(module: string, words?: readonly string[], flags?
 export async function ready(
 	url: string,
 	signal: AbortSignal,
-	{ inARow = 1, onWait }: { readonly inARow?: number; readonly onWait?: (maxMs: number) => void } = {},
+	{
+		inARow = 1,
+		maxMs = readyMaxMs,
+		onWait,
+	}: { readonly inARow?: number; readonly maxMs?: number; readonly onWait?: (maxMs: number) => void } = {},
 ): Promise<void> {
-	const startedMs = performance.now();
+	const untilMs = performance.now() + maxMs;
 	let row = 0;
 	for (let asked = 0; ; asked++) {
 		signal.throwIfAborted();
-		if (asked === 1 && row === 0) onWait?.(readyMaxMs);
-		// Not there yet is asked again; the bound is below.
-		const answer = await fetch(url, { signal }).catch(() => undefined);
+		if (asked === 1 && row === 0) onWait?.(maxMs);
+		const leftMs = untilMs - performance.now();
+		if (leftMs <= 0) throw new Error(`${url} was not ready within ${maxMs} ms`);
+		const bounded = AbortSignal.any([signal, AbortSignal.timeout(Math.min(Math.ceil(leftMs), answerMaxMs))]);
+		// Not there yet is asked again; the bound is above.
+		const answer = await fetch(url, { signal: bounded }).catch(() => undefined);
 		await answer?.body?.cancel();
 		row = answer?.ok ? row + 1 : 0;
 		if (row === inARow) return;
-		if (performance.now() - startedMs > readyMaxMs) throw new Error(`${url} was not ready within ${readyMaxMs} ms`);
 		if (row === 0) await new Promise((resolve) => setTimeout(resolve, readyPauseMs));
 	}
 }

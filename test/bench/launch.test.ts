@@ -28,3 +28,15 @@ test("of two servers behind one address both are ready only once none of several
 	await ready(url, signal, { inARow: 4 });
 	expect(asked()).toBe(11);
 });
+
+test("who takes calls and answers none is not waited for beyond the bound, and that it is waited for is told", async () => {
+	const server = createServer(() => {});
+	await once(server.listen(0, "127.0.0.1"), "listening");
+	onTestFinished(() => void server.closeAllConnections());
+	onTestFinished(() => void server.close());
+	const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+	const waits: number[] = [];
+	const late = ready(url, signal, { maxMs: 50, onWait: (maxMs) => waits.push(maxMs) });
+	await expect(late).rejects.toThrow("was not ready within 50 ms");
+	expect(waits).toEqual([50]);
+});
