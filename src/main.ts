@@ -20,13 +20,12 @@ import {
 import { formatAddress } from "./rpc/address.ts";
 import { heapFlags, selfCommand, useCompiledCode } from "./runtime.ts";
 import { runServiceProcess, type ServiceProcess, stopSignals, supervisedVariable } from "./service-process.ts";
-import { exitRefused, type ServiceSpec, type StopReason, supervise } from "./supervisor.ts";
+import { exitOf, exitRefused, type ServiceSpec, supervise } from "./supervisor.ts";
 
 /** How long a service may take to be ready for the first time, ms. */
 const startMs = 60_000;
 /** Of the time for stopping, the part that calls under way may take. */
 const closeOfStop = 0.5;
-const exitOf: Readonly<Record<StopReason, number>> = { told: 0, refused: exitRefused, late: 1, "log lost": 1 };
 /** How long the log's last lines may take to be written, ms. */
 const lastLinesMs = 300;
 

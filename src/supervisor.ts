@@ -51,6 +51,9 @@ interface Service {
 /** Why all stops: it was told to; a service refused to run; one was not ready in time; the log could not be written. */
 export type StopReason = "told" | "refused" | "late" | "log lost";
 
+/** The exit status of whoever supervised. */
+export const exitOf: Readonly<Record<StopReason, number>> = { told: 0, refused: exitRefused, late: 1, "log lost": 1 };
+
 export interface Supervisor {
 	/** Resolves when every service is ready; rejects, with all stopped, when one refuses to start. */
 	readonly ready: Promise<void>;

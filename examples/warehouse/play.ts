@@ -4,8 +4,8 @@ import { join, resolve } from "node:path";
 import { systemClock } from "../../src/clock.ts";
 import { createLog } from "../../src/log.ts";
 import { selfCommand } from "../../src/runtime.ts";
-import { supervisedVariable } from "../../src/service-process.ts";
-import { exitRefused, type ServiceSpec, supervise } from "../../src/supervisor.ts";
+import { stopSignals, supervisedVariable } from "../../src/service-process.ts";
+import { exitOf, type ServiceSpec, supervise } from "../../src/supervisor.ts";
 import { type FinalState, readFinalState } from "./final-state.ts";
 import { type Options, type Style, toWords } from "./options.ts";
 import { createWarehouse } from "./warehouse.ts";
@@ -48,7 +48,8 @@ export async function play({ style, options, inventoryWords, once, more }: Play)
 		startMs,
 	});
 	const over = new AbortController();
-	for (const signal of ["SIGTERM", "SIGINT"] as const)
+	let failed = false;
+	for (const signal of stopSignals)
 		process.on(signal, () => {
 			over.abort();
 			supervisor.stop();
@@ -58,11 +59,14 @@ export async function play({ style, options, inventoryWords, once, more }: Play)
 		say(`\n${instructions(options)}\n`);
 		await show(options, data, once, more, say, over.signal);
 	} catch (error) {
-		if (!over.signal.aborted) say(String(error));
+		if (!over.signal.aborted) {
+			say(String(error));
+			failed = true;
+		}
 	}
 	supervisor.stop();
 	const reason = await supervisor.stopped;
-	process.exit(reason === "told" ? 0 : exitRefused);
+	process.exit(failed && reason === "told" ? 1 : exitOf[reason]);
 }
 
 async function show(
