@@ -76,7 +76,7 @@ export function createJobStream(options: StreamOptions): JobStream {
 				leaseMs = response.leaseMs;
 				lose(response.lost);
 				hands.extend(held, askedAtMs, leaseMs);
-				const strays = held.filter((hand) => !hands.has(hand));
+				const strays = held.filter((hand) => !hand.lost && !hands.has(hand));
 				if (strays.length > 0) options.onStray(strays);
 				onFirst();
 				options.onConnected(true, response.inFlightMax);

@@ -5,7 +5,7 @@ import { createFakeClock, type FakeClock } from "../fake-clock.ts";
 import { createCloud } from "./cloud.ts";
 import { makeJob, never, sentAtUs } from "./harness.ts";
 
-function setup(wrap: (client: StreamClient, clock: FakeClock) => StreamClient = (client) => client) {
+function setup(wrap: (client: StreamClient, clock: FakeClock) => StreamClient = (client) => client, dropsLost = false) {
 	const clock = createFakeClock();
 	const cloud = createCloud();
 	const hands = createHands(clock);
@@ -26,7 +26,10 @@ function setup(wrap: (client: StreamClient, clock: FakeClock) => StreamClient = 
 		reconnect: { baseMs: 20, maxMs: 1_000 },
 		onBacklog: (payments) => backlogs.push(payments),
 		onJobs: note("jobs"),
-		onLost: note("lost"),
+		onLost(lost) {
+			note("lost")(lost);
+			if (dropsLost) for (const hand of lost) hands.drop(hand);
+		},
 		onStray: note("stray"),
 		onConnected: (connected, bound) => heard.push(connected ? `connected ${bound}` : "cut"),
 	});
@@ -165,6 +168,22 @@ test("leases that were lost while the queue was away are told so, and are not as
 	}
 	expect(heard.filter((what) => what.startsWith("lost"))).toEqual(["lost 1"]);
 	expect([hands.holds(first), hands.holds(second)]).toEqual([false, true]);
+	controller.abort();
+	await clock.settle();
+});
+
+test("leases that are lost are not handed over to be given back, too", async () => {
+	const { clock, cloud, stream, controller, heard } = setup(undefined, true);
+	void stream.run(controller.signal);
+	await clock.settle();
+	cloud.offer(makeJob(1));
+	await clock.settle();
+	cloud.world.forget.add(1n);
+	cloud.cut();
+	await clock.settle();
+	cloud.heal();
+	await clock.advance(100);
+	expect(heard.slice(-2)).toEqual(["lost 1", "connected 512"]);
 	controller.abort();
 	await clock.settle();
 });
