@@ -50,6 +50,7 @@ const program = addSettings(new Command("payrelay"))
 		return runAll(readSettings(program));
 	});
 
+const settingsHelp = "\nIt takes the settings, from the environment or as options: payrelay --help lists them.";
 for (const [name, description, start] of [
 	["cache", "keeps the queue and the books", startCache],
 	["api", "serves HTTP", startApi],
@@ -58,11 +59,13 @@ for (const [name, description, start] of [
 	program
 		.command(name)
 		.description(description)
+		.addHelpText("after", settingsHelp)
 		.action(() => run(name, readSettings(program), start));
 
 program
 	.command("processor")
 	.description("simulates a payment processor, in memory: default or fallback")
+	.addHelpText("after", settingsHelp)
 	.argument("<name>", "default or fallback", (name): Processor => {
 		if (name === "default" || name === "fallback") return name;
 		return program.error(`error: '${name}' is no processor. Expected default or fallback.`);

@@ -174,6 +174,14 @@ test.each([
 	expect(relay.output()).toContain(told);
 });
 
+test.each(["cache", "api", "consumer", "processor"])("%s --help says where the settings are listed", {
+	timeout: testMaxMs,
+}, async (word) => {
+	const relay = await startRelay({ command: [...runtimeCommand, "src/main.ts", word, "--help"] });
+	expect((await within("the help", 10_000, relay.exited)).code).toBe(0);
+	expect(relay.output()).toContain("payrelay --help lists them");
+});
+
 test("a second relay on the same data refuses to start and says why; the first works on", {
 	timeout: testMaxMs,
 }, async () => {
