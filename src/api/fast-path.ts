@@ -6,6 +6,7 @@
 import { isAscii } from "node:buffer";
 import type { Server } from "node:http";
 import type { Socket } from "node:net";
+import { takeAheadOf } from "../rpc/ahead-of-server.ts";
 import type { AcceptPayment } from "./payments-route.ts";
 import { createKnownHeads, incomplete, other, readPlainPost } from "./plain-post.ts";
 import type { Problem } from "./problem.ts";
@@ -53,13 +54,11 @@ const piecesMax = 8;
 
 /** Takes the server's connections before it does. To be called before it listens. */
 export function putFastPathBefore(server: Server, acceptPayment: AcceptPayment, limits: FastPathLimits): FastPath {
-	const byServer = server.listeners("connection") as ((this: Server, socket: Socket) => void)[];
 	const connections = new Set<Connection>();
 	const heads = createKnownHeads();
 	const keepAliveS = Math.floor(limits.keepAliveMs / 1000);
+	const toServer = takeAheadOf(server, take);
 	let closing = false;
-	server.removeAllListeners("connection");
-	server.on("connection", take);
 	const look = setInterval(lookAround, limits.timeoutCheckMs).unref();
 	server.once("close", () => clearInterval(look));
 
@@ -136,9 +135,7 @@ export function putFastPathBefore(server: Server, acceptPayment: AcceptPayment, 
 		const { socket, listeners } = connection;
 		connections.delete(connection);
 		for (const [event, listener] of listeners) socket.off(event, listener);
-		socket.pause();
-		if (bytes.length > 0) socket.unshift(typeof bytes === "string" ? Buffer.from(bytes, "latin1") : bytes);
-		for (const listener of byServer) listener.call(server, socket);
+		toServer(socket, bytes);
 		socket.resume();
 	}
 

@@ -1,6 +1,7 @@
 // A server's connections that carry nothing but streams of the relay's own clients: taken before node:http2 has them.
 import type { Server, Socket } from "node:net";
 import type { Clock } from "../../clock.ts";
+import { takeAheadOf } from "../ahead-of-server.ts";
 import { type Connection, type ConnectionLimits, openConnection } from "./connection.ts";
 import { preface } from "./frame.ts";
 import type { Field } from "./hpack.ts";
@@ -78,9 +79,7 @@ export function createStreamServer({ limits, clock, onStream, onFault }: StreamS
 
 	return {
 		putBefore(server) {
-			const byServer = server.listeners("connection") as ((this: Server, socket: Socket) => void)[];
-			server.removeAllListeners("connection");
-			server.on("connection", (socket: Socket) => {
+			const toServer = takeAheadOf(server, (socket) => {
 				if (retired) {
 					socket.destroy();
 					return;
@@ -96,13 +95,8 @@ export function createStreamServer({ limits, clock, onStream, onFault }: StreamS
 				const decide = (marked: boolean): void => {
 					strangers.delete(socket);
 					socket.off("data", onData).off("error", onError).off("close", onClose).off("end", onEnd);
-					if (marked) {
-						take(socket, begun);
-						return;
-					}
-					socket.pause();
-					if (begun.length > 0) socket.unshift(begun);
-					for (const listener of byServer) listener.call(server, socket);
+					if (marked) take(socket, begun);
+					else toServer(socket, begun);
 				};
 				/** Whoever ends before saying what for wants nothing. */
 				const onEnd = (): void => void socket.destroy();
