@@ -1,6 +1,7 @@
 // The body of a simulated processor's POST /payments, and the decimals in it.
 import { Decimal } from "decimal.js";
 import { parseInstant } from "../payment/instant.ts";
+import { amountSource, parseJsonObject } from "../payment/json.ts";
 import { parsePaymentId } from "../payment/payment.ts";
 
 export interface PaymentRequest {
@@ -38,20 +39,13 @@ export function parseObject(text: string): Record<string, unknown> | undefined {
 	}
 }
 
-/** Half-even to whole cents by the digits of the request, as the processor's own decimals are rounded. */
+/** Half-even to whole cents by the digits of the request's number, as the processor's own decimals are rounded. */
 function roundToCents(amount: number, text: string): number | undefined {
 	if (Math.abs(amount) < plainAmountMax) {
 		const whole = Math.round(amount * 100);
 		if (Math.abs(amount * 100 - whole) < nearlyWholeCent) return whole;
 	}
-	const cents = new Decimal(amountSource(text)).toDecimalPlaces(2, Decimal.ROUND_HALF_EVEN).times(100);
+	const source = amountSource(parseJsonObject(text)!.amount)!;
+	const cents = new Decimal(source).toDecimalPlaces(2, Decimal.ROUND_HALF_EVEN).times(100);
 	return cents.abs().lte(Number.MAX_SAFE_INTEGER) ? cents.toNumber() : undefined;
-}
-
-/** The source text of the number `amount` at the top level of the object. */
-function amountSource(text: string): string {
-	const { amount } = JSON.parse(text, (key, value, { source }) =>
-		key === "amount" && typeof value === "number" ? { source } : value,
-	) as { readonly amount: { readonly source: string } };
-	return amount.source;
 }
