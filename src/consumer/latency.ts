@@ -1,5 +1,6 @@
 // Latencies of the recent past: quantiles to within a tenth, and a moving mean, in a fixed and small amount of memory.
 import type { Clock } from "../clock.ts";
+import { countEnded } from "./windows.ts";
 
 export interface Latencies {
 	add(ms: number): void;
@@ -20,24 +21,23 @@ const meanWeight = 0.1;
 export function createLatencies(clock: Clock, windowMs: number): Latencies {
 	let current = new Uint32Array(bucketsMax);
 	let before = new Uint32Array(bucketsMax);
-	let turnsAtMs = clock.monotonic() + windowMs;
+	const ended = countEnded(clock, windowMs);
 	let lastAtMs = Number.NEGATIVE_INFINITY;
 	let meanMs = 0;
 
-	function turn(): number {
-		const nowMs = clock.monotonic();
-		if (nowMs < turnsAtMs) return nowMs;
+	function turn(): void {
+		const windows = ended();
+		if (windows === 0) return;
 		[before, current] = [current, before];
 		current.fill(0);
-		if (nowMs >= turnsAtMs + windowMs) before.fill(0);
-		turnsAtMs = nowMs + windowMs;
-		return nowMs;
+		if (windows > 1) before.fill(0);
 	}
 
 	return {
 		add(ms) {
 			meanMs = lastAtMs === Number.NEGATIVE_INFINITY ? ms : meanMs + (ms - meanMs) * meanWeight;
-			lastAtMs = turn();
+			lastAtMs = clock.monotonic();
+			turn();
 			current[bucketOf(ms)]!++;
 		},
 		quantile(q) {

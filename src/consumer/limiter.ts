@@ -6,6 +6,7 @@
 // Then the limit does not grow, and what it has grown to shrinks slowly.
 import { equalJitterMs } from "../backoff.ts";
 import type { Clock } from "../clock.ts";
+import { countEnded } from "./windows.ts";
 
 /** What an ended request said of the load. `overload`: 429, or no answer in time. `neutral`: nothing. */
 export type LoadSign = "good" | "overload" | "neutral";
@@ -92,17 +93,16 @@ export function createLimiter(settings: LimiterSettings, clock: Clock, random: (
 	let pausedUntilMs = 0;
 	let announcedMs = 0;
 
+	const ended = countEnded(clock, shortestWindowMs);
 	let shortestMs = Number.POSITIVE_INFINITY;
 	let shortestBeforeMs = Number.POSITIVE_INFINITY;
-	let windowEndsAtMs = 0;
 
 	/** How many of the open requests wait for others, by the answer time of one of them. */
 	function queued(tookMs: number): number {
-		const nowMs = clock.monotonic();
-		if (nowMs >= windowEndsAtMs) {
-			shortestBeforeMs = nowMs >= windowEndsAtMs + shortestWindowMs ? Number.POSITIVE_INFINITY : shortestMs;
+		const windows = ended();
+		if (windows > 0) {
+			shortestBeforeMs = windows === 1 ? shortestMs : Number.POSITIVE_INFINITY;
 			shortestMs = Number.POSITIVE_INFINITY;
-			windowEndsAtMs = nowMs + shortestWindowMs;
 		}
 		shortestMs = Math.min(shortestMs, tookMs);
 		const bestMs = Math.min(shortestMs, shortestBeforeMs);

@@ -1,5 +1,6 @@
 // How many charges of the recent past went well, and how many did not.
 import type { Clock } from "../clock.ts";
+import { countEnded } from "./windows.ts";
 
 export interface Recent {
 	add(outcome: "success" | "failure"): void;
@@ -12,16 +13,15 @@ export interface Recent {
 }
 
 export function createRecent(clock: Clock, windowMs: number): Recent {
+	const ended = countEnded(clock, windowMs);
 	let current = { success: 0, failure: 0 };
 	let before = { success: 0, failure: 0 };
-	let turnsAtMs = clock.monotonic() + windowMs;
 
 	function turn(): void {
-		const nowMs = clock.monotonic();
-		if (nowMs < turnsAtMs) return;
-		before = nowMs < turnsAtMs + windowMs ? current : { success: 0, failure: 0 };
+		const windows = ended();
+		if (windows === 0) return;
+		before = windows === 1 ? current : { success: 0, failure: 0 };
 		current = { success: 0, failure: 0 };
-		turnsAtMs = nowMs + windowMs;
 	}
 
 	return {
