@@ -1,14 +1,13 @@
 // What a callback queue per client costs beside one per request: the same calls both ways, in one table.
 import { spawn } from "node:child_process";
-import diagnostics from "node:diagnostics_channel";
 import { once } from "node:events";
-import type { Socket } from "node:net";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { Command } from "commander";
 import { systemClock } from "../../src/clock.ts";
 import { selfCommand } from "../../src/runtime.ts";
 import { amqpUrls } from "../../src/setting-values.ts";
+import { startMeter } from "../calls/meter.ts";
 import { connectBroker, defaultAmqpUrl } from "./broker.ts";
 import { type CallbackQueues, createFibonacciClient } from "./client.ts";
 import { wholeNumber } from "./whole-number.ts";
@@ -38,8 +37,7 @@ const options = new Command("callback-queues")
 	.opts<{ amqpUrl: string; calls: number }>();
 const { calls } = options;
 
-const sockets: Socket[] = [];
-diagnostics.subscribe("net.client.socket", (message) => sockets.push((message as { socket: Socket }).socket));
+const used = startMeter();
 const queue = `fibonacci.${crypto.randomUUID()}`;
 const server = await startServer();
 const rows: Row[] = [];
@@ -53,16 +51,14 @@ async function measure(callbackQueues: CallbackQueues): Promise<Row> {
 	const connection = await connectBroker(options.amqpUrl, `fibonacci client, ${callbackQueues}`);
 	const client = createFibonacciClient({ connection, clock: systemClock, queue, callbackQueues });
 	for (let i = 0; i < warmUpCalls; i++) await client.call(n);
-	const before = bytes();
+	const before = used();
 	const latencies: number[] = [];
-	const cpu = process.cpuUsage();
 	for (let i = 0; i < calls; i++) {
 		const started = systemClock.monotonic();
 		await client.call(n);
 		latencies.push(systemClock.monotonic() - started);
 	}
-	const { user, system } = process.cpuUsage(cpu);
-	const after = bytes();
+	const after = used();
 	latencies.sort((a, b) => a - b);
 	const started = systemClock.monotonic();
 	let left = calls;
@@ -78,15 +74,10 @@ async function measure(callbackQueues: CallbackQueues): Promise<Row> {
 		p50Ms: latencies[Math.floor(calls * 0.5)]!,
 		p99Ms: latencies[Math.floor(calls * 0.99)]!,
 		perSecond,
-		cpuUs: (user + system) / calls,
-		sentBytes: (after.sent - before.sent) / calls,
-		receivedBytes: (after.received - before.received) / calls,
+		cpuUs: (after.cpuUs - before.cpuUs) / calls,
+		sentBytes: (after.sentBytes - before.sentBytes) / calls,
+		receivedBytes: (after.receivedBytes - before.receivedBytes) / calls,
 	};
-}
-
-function bytes(): { sent: number; received: number } {
-	const sum = (key: "bytesWritten" | "bytesRead") => sockets.reduce((total, socket) => total + socket[key], 0);
-	return { sent: sum("bytesWritten"), received: sum("bytesRead") };
 }
 
 /** A process of its own, so that only the caller is measured here. */
