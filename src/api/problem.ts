@@ -21,6 +21,7 @@ const kinds = {
 	"queue-full": [429, "The queue is full"],
 	"headers-too-large": [431, "The header is too large"],
 	internal: [500, "Something went wrong here"],
+	"coding-unknown": [501, "The transfer coding is not understood"],
 	unavailable: [503, "The store cannot be reached"],
 } as const satisfies Record<string, readonly [status: number, title: string]>;
 

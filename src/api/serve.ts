@@ -139,8 +139,9 @@ function createServer(fetch: Fetch, limits: ServerLimits, requestsMax: number): 
 	const pipeline = createPipeline(limits.pipeline);
 	const server = createHttpServer(serverOptions, (incoming, outgoing) => {
 		track(incoming.socket, outgoing, requestsMax);
-		const hosts = incoming.headersDistinct.host?.length ?? 0;
-		if (hosts > 1 || (hosts === 0 && incoming.httpVersionMinor > 0)) return refuse(outgoing, notOneHost);
+		const { host = [], "transfer-encoding": codings = ["chunked"] } = incoming.headersDistinct;
+		if (host.length > 1 || (host.length === 0 && incoming.httpVersionMinor > 0)) return refuse(outgoing, notOneHost);
+		if (codings.join().toLowerCase() !== "chunked") return refuse(outgoing, unknownCoding);
 		pipeline(incoming.socket, outgoing, () => void answer(incoming, outgoing));
 	});
 	server.maxConnections = limits.connectionsMax;
@@ -180,6 +181,7 @@ const noTunnel: Problem = {
 	detail: "This is no proxy: CONNECT leads nowhere.",
 	headers: { allow: "GET, POST" },
 };
+const unknownCoding: Problem = { kind: "coding-unknown", detail: "Only chunked is understood." };
 const unknownExpectation: Problem = { kind: "expectation-failed", detail: "Only 100-continue is understood." };
 
 /** What the listener itself refuses: a target or a host of which no URL can be made. */

@@ -404,6 +404,17 @@ function requests(): BadInput[] {
 			problem: "body-too-large",
 		},
 		{
+			name: "a transfer coding beside that of chunks",
+			send: (id) =>
+				request(
+					"POST /payments",
+					["Content-Type: application/json", "Transfer-Encoding: gzip, chunked"],
+					`${chunk(payment(id, "1"))}0\r\n\r\n`,
+				),
+			statuses: [501],
+			problem: "coding-unknown",
+		},
+		{
 			name: "an expectation that nobody knows",
 			send: () => request("GET /healthz", ["Expect: miracles"]),
 			statuses: [417],
