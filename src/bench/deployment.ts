@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { supervisedVariable } from "../service-process.ts";
 import { freePorts } from "./free-ports.ts";
-import { benchedCommand, type LaunchOptions, ready, stop } from "./launch.ts";
+import { benchedCommand, type LaunchOptions, listening, ready, stop } from "./launch.ts";
 
 /** Of one service, as docker-compose.yml has it; a test compares the two. */
 export interface Share {
@@ -129,7 +129,7 @@ export async function deploy(options: DeployOptions, signal: AbortSignal): Promi
 	}
 
 	const failed = () => Promise.race(started.map(({ exited }) => exited)).then((how) => Promise.reject(new Error(how)));
-	const until = (path: string, inARow = 1) => Promise.race([ready(path, signal, { inARow }), failed()]);
+	const until = (there: Promise<void>) => Promise.race([there, failed()]);
 	const processorUrls = [options.defaultUrl, options.fallbackUrl].map((given, i) => {
 		const own = i === 0 ? defaultPort : fallbackPort;
 		return given ?? `http://127.0.0.1:${own}`;
@@ -147,6 +147,8 @@ export async function deploy(options: DeployOptions, signal: AbortSignal): Promi
 		const nginx = [options.nginx, "-p", folder, "-c", await writeNginxConf(folder, port), "-g", "daemon off;"];
 		const nginxProcess = limited("nginx", nginx);
 		let cacheProcess = startCache();
+		const apis = ["api1", "api2"] as const;
+		const socketOf = (name: (typeof apis)[number]): string => join(folder, `${name}.sock`);
 		const pids = [
 			nginxProcess,
 			cacheProcess,
@@ -155,13 +157,12 @@ export async function deploy(options: DeployOptions, signal: AbortSignal): Promi
 				PROCESSOR_DEFAULT_URL: defaultUrl,
 				PROCESSOR_FALLBACK_URL: fallbackUrl,
 			}),
-			...(["api1", "api2"] as const).map((name) =>
-				service(name, "api", { CACHE_ADDR: cache, API_LISTEN: `unix:${join(folder, `${name}.sock`)}` }),
-			),
+			...apis.map((name) => service(name, "api", { CACHE_ADDR: cache, API_LISTEN: `unix:${socketOf(name)}` })),
 		].map((child) => child.pid!);
-		// Each api answers half of them: several in a row say that both are there.
-		await until(`${url}/readyz`, 4);
-		await until(`${url}/payments-summary`);
+		// While one of them is away the other one answers for it.
+		await until(listening(apis.map(socketOf), signal));
+		await until(ready(`${url}/readyz`, signal));
+		await until(ready(`${url}/payments-summary`, signal));
 		async function killCache(): Promise<void> {
 			const killed = cacheProcess;
 			killed.kill("SIGKILL");

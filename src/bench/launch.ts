@@ -1,6 +1,6 @@
 // Starts the project's own relay for a bench: everything by its one command, with free ports and a folder of its own.
 import { type ChildProcess, spawn } from "node:child_process";
-import { createWriteStream } from "node:fs";
+import { createWriteStream, existsSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -97,31 +97,39 @@ export function benchedCommand(module: string, words?: readonly string[], flags?
 	return selfCommand(module, words, flags, []);
 }
 
-/** As load scripts do: until there is a 2XX, or so many in a row. `onWait` is told once, after a first answer that is none. */
+/** As load scripts do: until there is a 2XX. `onWait` is told once, after a first answer that is none. */
 export async function ready(
 	url: string,
 	signal: AbortSignal,
-	{
-		inARow = 1,
-		maxMs = readyMaxMs,
-		onWait,
-	}: { readonly inARow?: number; readonly maxMs?: number; readonly onWait?: (maxMs: number) => void } = {},
+	{ maxMs = readyMaxMs, onWait }: { readonly maxMs?: number; readonly onWait?: (maxMs: number) => void } = {},
 ): Promise<void> {
 	const untilMs = performance.now() + maxMs;
-	let row = 0;
 	for (let asked = 0; ; asked++) {
 		signal.throwIfAborted();
-		if (asked === 1 && row === 0) onWait?.(maxMs);
+		if (asked === 1) onWait?.(maxMs);
 		const leftMs = untilMs - performance.now();
 		if (leftMs <= 0) throw new Error(`${url} was not ready within ${maxMs} ms`);
 		const bounded = AbortSignal.any([signal, AbortSignal.timeout(Math.min(Math.ceil(leftMs), answerMaxMs))]);
 		// Not there yet is asked again; the bound is above.
 		const answer = await fetch(url, { signal: bounded }).catch(() => undefined);
 		await answer?.body?.cancel();
-		row = answer?.ok ? row + 1 : 0;
-		if (row === inARow) return;
-		if (row === 0) await new Promise((resolve) => setTimeout(resolve, readyPauseMs));
+		if (answer?.ok) return;
+		await pause();
 	}
+}
+
+/** Until all of these sockets are there: each is made once what listens there serves. */
+export async function listening(paths: readonly string[], signal: AbortSignal): Promise<void> {
+	const untilMs = performance.now() + readyMaxMs;
+	while (!paths.every((path) => existsSync(path))) {
+		signal.throwIfAborted();
+		if (performance.now() > untilMs) throw new Error(`not all of ${paths.join(", ")} are there in ${readyMaxMs} ms`);
+		await pause();
+	}
+}
+
+function pause(): Promise<void> {
+	return new Promise((resolve) => setTimeout(resolve, readyPauseMs));
 }
 
 /** Asks it to end, and ends it where it does not. */

@@ -1,9 +1,12 @@
 // When a server is taken to be ready.
 import { once } from "node:events";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
-import { ready } from "../../src/bench/launch.ts";
+import { listening, ready } from "../../src/bench/launch.ts";
 
 /** A server that answers by these, one after the other, and then well. */
 async function answering(...statuses: readonly number[]) {
@@ -23,10 +26,17 @@ test("a server is ready at its first good answer", async () => {
 	expect([asked(), waits.length]).toEqual([3, 1]);
 });
 
-test("of two servers behind one address both are ready only once none of several answers in a row is a bad one", async () => {
-	const { url, asked } = await answering(200, 502, 200, 502, 200, 200, 502);
-	await ready(url, signal, { inARow: 4 });
-	expect(asked()).toBe(11);
+test("of two sockets both are waited for", async () => {
+	const folder = await mkdtemp(join(tmpdir(), "payrelay-"));
+	onTestFinished(() => rm(folder, { recursive: true }));
+	const [first, second] = [join(folder, "first"), join(folder, "second")];
+	await writeFile(first, "");
+	let there = false;
+	const both = listening([first, second], signal).then(() => expect(there).toBe(true));
+	await new Promise((resolve) => setImmediate(resolve));
+	there = true;
+	await writeFile(second, "");
+	await both;
 });
 
 test("who takes calls and answers none is not waited for beyond the bound, and that it is waited for is told", async () => {
