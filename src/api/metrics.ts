@@ -28,7 +28,7 @@ export function createApiMetrics(carrier: () => Readonly<Record<string, number>>
 	own.setDefaultLabels({ process: String(process.pid) });
 	const requests = new Counter({
 		name: "payrelay_api_requests_total",
-		help: "Answers by route and status.",
+		help: "Answers by route and status; not those to what could not be read, or was refused before its route was looked for.",
 		labelNames: ["route", "status"],
 		registers: [own],
 	});

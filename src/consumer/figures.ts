@@ -15,8 +15,7 @@ export interface ConsumerFigures {
 	/** Attempts for payments that had none before, and for those that had. */
 	readonly firsts: number;
 	readonly retries: number;
-	/** How jobs ended; `failed` and `abandoned` are mistakes in the program. */
-	readonly ends: Readonly<Record<ChargeEnd | "failed" | "abandoned", number>>;
+	readonly ends: Readonly<Ends>;
 	/** From a processor's answer to the ledger's commit, ms, of late. */
 	readonly answerToCommitMs: { readonly p50: number; readonly p99: number };
 }
@@ -30,6 +29,7 @@ export interface SiteFigures {
 	readonly chargeMs: { readonly p50: number; readonly p99: number };
 }
 
+/** How jobs ended; `failed` and `abandoned` are mistakes in the program. */
 export type Ends = Record<ChargeEnd | "failed" | "abandoned", number>;
 
 export const noEnds = (): Ends => ({
