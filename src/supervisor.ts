@@ -6,7 +6,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { createInterface } from "node:readline";
 import type { Clock } from "./clock.ts";
-import type { Logger } from "./log.ts";
+import { type Logger, wholeLines } from "./log.ts";
 
 /** The exit status of a service that refuses to run as it was told: sysexits' EX_CONFIG. */
 export const exitRefused = 78;
@@ -100,7 +100,7 @@ export function supervise(options: SupervisorOptions): Supervisor {
 		child.stdin.on("error", () => {
 			// The service ended while its input was open: its exit is handled below.
 		});
-		child.stderr.pipe(logLines, { end: false });
+		child.stderr.pipe(wholeLines()).pipe(logLines, { end: false });
 		// At the first start the whole group is waited for, below.
 		const cancelLate = service.said ? clock.after(startMs, () => killLate(service)) : () => {};
 		createInterface({ input: child.stdout }).on("line", (line) => {

@@ -146,6 +146,22 @@ test("a service that is not ready in time at the first start ends all", async ()
 	expect(await supervisor.stopped).toBe("late");
 });
 
+test("lines of several services' logs stay whole, also one that comes in pieces, and the last one of a service that ends in it", async () => {
+	const slow = `
+		process.stderr.write("one ");
+		process.on("SIGTERM", () => process.exit(0));
+		process.on("exit", () => require("node:fs").writeSync(2, "line\\nlost"));
+		${healthy}`;
+	const quick = `process.stderr.write("another line\\n"); ${healthy}`;
+	const { supervisor, logLines } = start([[service("cache", slow)], [service("api", quick)]]);
+	const logged: unknown[] = [];
+	logLines.on("data", (chunk) => logged.push(chunk));
+	await supervisor.ready;
+	supervisor.stop();
+	await supervisor.stopped;
+	await expect.poll(() => logged.join("")).toBe("another line\none line\nlost\n");
+});
+
 test("when the log cannot be written all stops, also services that go on writing", async () => {
 	const talks = `setInterval(() => process.stderr.write("x".repeat(100_000)), 5); ${healthy}`;
 	const { supervisor, logLines } = start([[service("cache", talks)], [service("api", talks)]]);
