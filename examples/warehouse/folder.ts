@@ -56,8 +56,15 @@ export async function watchFolder({ folder, take, clock, onFault }: FolderOption
 	}
 
 	async function watch(): Promise<void> {
+		let failed = false;
 		while (!closing.signal.aborted) {
-			await scan().catch((error) => onFault(error, "the watched folder cannot be read; it is tried again"));
+			try {
+				await scan();
+				failed = false;
+			} catch (error) {
+				if (!failed) onFault(error, "the watched folder cannot be read; it is tried again");
+				failed = true;
+			}
 			await clock.sleep(scanMs, closing.signal).catch(() => {
 				// Closed while it paused.
 			});
