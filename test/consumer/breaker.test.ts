@@ -15,6 +15,34 @@ function openBreaker() {
 	return { breaker, pauseAfter };
 }
 
+test("without other settings the fifth failure in a row opens it, or the tenth of the last twenty outcomes", async () => {
+	const clock = createFakeClock();
+	const [inARow, byShare] = [0, 1].map(() => createBreaker(breakerDefaults, clock, () => 0.5));
+	for (let i = 0; i < 4; i++) inARow!.record("not_charged", "earlier");
+	expect(inARow!.state).toBe("closed");
+	inARow!.record("not_charged", "earlier");
+	expect(inARow!.state).toBe("open");
+	const alternate = (count: number) => {
+		for (let i = 0; i < count; i++) byShare!.record(i % 2 === 0 ? "charged" : "not_charged", "earlier");
+	};
+	alternate(19);
+	await clock.advance(2_000);
+	alternate(19);
+	expect(byShare!.state, "what is older than two seconds does not count").toBe("closed");
+	byShare!.record("not_charged", "earlier");
+	expect(byShare!.state).toBe("open");
+});
+
+test("without other settings a processor does well where no more than a tenth of ten failed", () => {
+	const breaker = createBreaker(breakerDefaults, createFakeClock(), () => 0.5);
+	for (let i = 0; i < 9; i++) breaker.record("charged", "earlier");
+	expect(breaker.well, "too few").toBe(false);
+	breaker.record("not_charged", "earlier");
+	expect(breaker.well).toBe(true);
+	breaker.record("not_charged", "earlier");
+	expect(breaker.well).toBe(false);
+});
+
 test("it opens after failures in a row, and a success in between starts the count anew", () => {
 	const breaker = createBreaker(breakerDefaults, createFakeClock(), () => 0.5);
 	for (let i = 0; i < breakerDefaults.failuresMax - 1; i++) breaker.record("not_charged", "earlier");

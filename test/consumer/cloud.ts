@@ -18,7 +18,8 @@ export function createCloud({ leaseMs = 9_000, inFlightMax = 512 } = {}) {
 	const out = new Map<bigint, Held>();
 	const waiting: Job[] = [];
 	const log: string[] = [];
-	const opened: { held: bigint[]; credit: number; pursuitCredit: number; sessionId: string }[] = [];
+	const opened: { held: bigint[]; credit: number; retryCredit: number; pursuitCredit: number; sessionId: string }[] =
+		[];
 	const renewed: bigint[][] = [];
 	let wake: (() => void) | undefined;
 	const world = {
@@ -48,8 +49,8 @@ export function createCloud({ leaseMs = 9_000, inFlightMax = 512 } = {}) {
 	async function* dequeue(request: Parameters<StreamClient["dequeueBatch"]>[0], signal?: AbortSignal) {
 		check();
 		const held = (request.held ?? []).map(({ token }) => token as bigint);
-		const { credit = 0, pursuitCredit = 0, sessionId = "" } = request;
-		opened.push({ held, credit, pursuitCredit, sessionId });
+		const { credit = 0, retryCredit = 0, pursuitCredit = 0, sessionId = "" } = request;
+		opened.push({ held, credit, retryCredit, pursuitCredit, sessionId });
 		signal?.addEventListener("abort", () => wake?.());
 		yield { jobs: [], lost: lost(held), leaseMs, inFlightMax, backlog: world.backlog };
 		while (!world.away && !signal?.aborted) {

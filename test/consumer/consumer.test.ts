@@ -56,7 +56,9 @@ test("payments that arrive are charged and settled, and nothing is left in hand"
 test("it asks for bounded work under one session, and polls the health of each processor when it is granted", async () => {
 	const { clock, cloud } = setup();
 	await clock.advance(100);
-	expect(cloud.opened).toEqual([{ held: [], credit: 2_048, pursuitCredit: 48, sessionId: "session-1" }]);
+	expect(cloud.opened).toEqual([
+		{ held: [], credit: 2_048, retryCredit: 512, pursuitCredit: 48, sessionId: "session-1" },
+	]);
 	expect(cloud.world.health.map(({ processor }) => processor).sort()).toEqual([1, 2]);
 });
 
@@ -130,6 +132,45 @@ test("a payment that a purge kept in doubt is a retry whatever its attempts say:
 	await clock.advance(100);
 	expect(cloud.log).toContain("settle 2 default");
 	expect(consumer.figures()).toMatchObject({ firsts: 0, retries: 1 });
+});
+
+test("payments in doubt are posted again as far as the budget goes, where their processor is not known to do well", async () => {
+	const { clock, cloud, consumer } = setup({ budget: { ratio: 1 / 9, burstMax: 1, tricklePerS: 0.001 } });
+	const pin = { processor: "default", requestedAtUs: sentAtUs } as const;
+	await clock.settle();
+	cloud.offer(makeJob(1, { pin, attempts: 1 }), makeJob(2, { pin, attempts: 1 }));
+	await clock.advance(100);
+	expect(cloud.log.filter((line) => line.startsWith("charge"))).toEqual(["charge 01 default 0"]);
+	expect(cloud.log).toContain("release 2 none");
+	expect(consumer.figures()).toMatchObject({ firsts: 0, retries: 1 });
+});
+
+test("a payment in doubt is asked for, but not posted again, while its processor says that it fails and is slow", async () => {
+	const { clock, cloud, gateway } = setup();
+	gateway.gateway.health = async () => ({ reachable: true, failing: true, minResponseMs: 3_000 });
+	await clock.advance(1_000);
+	const pin = { processor: "default", requestedAtUs: sentAtUs } as const;
+	cloud.offer(makeJob(1, { pin, attempts: 1 }));
+	await clock.advance(100);
+	expect(cloud.log).toEqual(["read 01 default", "release 1 none"]);
+});
+
+test("at a processor that is kept away from, one payment in doubt is posted again to find out, no second one beside it", async () => {
+	const { clock, cloud, gateway, consumer } = setup();
+	gateway.gateway.health = async () => ({ reachable: true, failing: true, minResponseMs: 0 });
+	const answer = Promise.withResolvers<ChargeAnswer>();
+	gateway.chargeAs = () => answer.promise;
+	await clock.advance(1_000);
+	const pin = { processor: "default", requestedAtUs: sentAtUs } as const;
+	cloud.offer(makeJob(1, { pin, attempts: 1 }), makeJob(2, { pin, attempts: 1 }));
+	await clock.advance(100);
+	expect(cloud.log.filter((line) => line.startsWith("charge"))).toEqual(["charge 01 default 0"]);
+	expect(cloud.log).toContain("release 2 none");
+	expect(consumer.figures().processors.default.breaker).toBe("probing");
+	answer.resolve({ kind: "charged" });
+	await clock.advance(10);
+	expect(cloud.log).toContain("settle 1 default");
+	expect(consumer.figures().processors.default.breaker).toBe("closed");
 });
 
 test("a restart of the queue does not end charges in flight: their leases are taken up again, and they settle", async () => {

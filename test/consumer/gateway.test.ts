@@ -171,6 +171,19 @@ test("a connection that the processor closed after an answer is not used again",
 	expect(heard.length).toBe(5);
 });
 
+test.each([
+	["announces nothing", ""],
+	["announces that it will wait for long", "Keep-Alive: timeout=600\r\n"],
+])("a connection that is idle is closed from here within seconds, where the processor %s", async (_, header) => {
+	const closed = Promise.withResolvers<void>();
+	const { url } = await serve((socket) => {
+		socket.once("close", () => closed.resolve());
+		socket.write(http("200 OK", success, header));
+	});
+	expect(await gatewayTo(url).charge("default", payment, new AbortController().signal)).toEqual({ kind: "charged" });
+	await closed.promise;
+});
+
 test("charges at the same time each have a connection of their own", async () => {
 	const waiting: Socket[] = [];
 	const { url, connections } = await serve((socket) => {

@@ -88,6 +88,7 @@ test("for a small saving a payment waits less, however patient the operator is",
 	expect(choose(slow(2_000), {}, {}, { ...closer, patienceMs: 1_000 })).toEqual(to("fallback"));
 	expect(choose(down(1), {}, {}, closer)).toEqual(to("fallback"));
 	const same = { ...patient, fees: { default: 0.05, fallback: 0.05 } };
+	expect(choose(slow(1), {}, {}, same), "nothing is saved").toEqual(to("fallback"));
 	for (const order of ["default", "fallback"] as const) {
 		const [one, other]: [Processor, Processor] =
 			order === "default" ? ["default", "fallback"] : ["fallback", "default"];
