@@ -1,11 +1,14 @@
 // Durability by observation: what the kernel was asked before "202" left, and what callers hear when the disk fails.
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { expect, onTestFinished } from "vitest";
+import { temporaryFolder } from "../cache/store/media.ts";
 import { patience, report, testWith } from "./conditions.ts";
 import { type Lab, startLab } from "./lab.ts";
 import { newPayment, type Posted, post, postAll, tally } from "./load.ts";
 import { signal } from "./processes.ts";
-import { type Call, mayTrace, trace } from "./strace.ts";
+import { runtimeCommand } from "./relay.ts";
+import { type Call, mayTrace, trace, traceWhole } from "./strace.ts";
 import { until } from "./until.ts";
 
 const test = testWith("strace", mayTrace());
@@ -98,6 +101,20 @@ test("when the disk fails to sync, callers hear 503, the cache ends and comes ba
 	const { findings, acknowledged } = await lab.audit([...before, ...during, ...after]);
 	expect(findings).toEqual([]);
 	expect(acknowledged).toBeGreaterThan(200);
+});
+
+test("each start is counted on disk before anything can be asked of the store, so that no token comes twice", {
+	timeout: 60_000,
+}, async () => {
+	const folder = temporaryFolder();
+	const program = fileURLToPath(new URL("store-opened.ts", import.meta.url));
+	for (const start of ["the first", "a later one"]) {
+		const opened = await traceWhole([...runtimeCommand, program, folder], join(folder, "strace"), "-e", calls);
+		const written = opened.findLastIndex((call) => call.name === "pwrite64" && isToWal(call));
+		const synced = opened.findLastIndex((call) => isSync(call) && isToWal(call));
+		expect(written, start).toBeGreaterThanOrEqual(0);
+		expect(synced, start).toBeGreaterThan(written);
+	}
 });
 
 /** Nothing is committed but what is posted: the consumer stands still. */

@@ -33,9 +33,11 @@ export function mayTrace(): boolean {
 	}
 }
 
+const form = ["-f", "-ttt", "-T", "-yy", "-s", "48"];
+
 /** Resolves once every thread of the process is traced. `options` are strace's own, such as `-e trace=write`. */
 export async function trace(pid: number, output: string, ...options: string[]): Promise<Trace> {
-	const args = ["-f", "-ttt", "-T", "-yy", "-s", "48", "-o", output, "-p", String(pid), ...options];
+	const args = [...form, "-o", output, "-p", String(pid), ...options];
 	const child = spawn("strace", args, { stdio: ["ignore", "ignore", "pipe"] });
 	const ended = once(child, "close");
 	onTestFinished(async () => {
@@ -59,6 +61,16 @@ export async function trace(pid: number, output: string, ...options: string[]): 
 			return parseTrace(readFileSync(output, "latin1"));
 		},
 	};
+}
+
+/** The calls of a process from its first to its last. */
+export async function traceWhole(command: readonly string[], output: string, ...options: string[]): Promise<Call[]> {
+	const child = spawn("strace", [...form, "-o", output, ...options, ...command], {
+		stdio: ["ignore", "ignore", "inherit"],
+	});
+	onTestFinished(() => void child.kill("SIGKILL"));
+	await once(child, "close");
+	return parseTrace(readFileSync(output, "latin1"));
 }
 
 const whole = /^(\d+) +(\d+\.\d+) (\w+)\((.*)\) += (.*?) <(\d+\.\d+)>$/;
