@@ -906,7 +906,8 @@ export const QueueService: GenService<{
   },
   /**
    * Dequeue leases one job, if one is ready, without holding a stream open. The lease is not renewed by anybody but its
-   * caller: end it by InsertStats or Release, or prolong it by Renew.
+   * caller: end it by InsertStats or Release, or prolong it by Renew. Repeated it leases another job: one whose answer was
+   * lost comes back when its lease has run out.
    *
    * @generated from rpc payrelay.v1.QueueService.Dequeue
    */

@@ -1092,7 +1092,7 @@ export const ProcessorHealthSchema: GenMessage<ProcessorHealth> = /*@__PURE__*/
  */
 export type WatchFiguresRequest = Message<"payrelay.v1.WatchFiguresRequest"> & {
   /**
-   * The time between two, ms; 100 to 60,000; 0 is 1,000.
+   * The time between two, ms: up to 60,000; less than 100 is 100, and 0 is 1,000.
    *
    * @generated from field: uint32 interval_ms = 1;
    */
