@@ -1,7 +1,9 @@
 // Settings as commands take them, and as they are handed on to child processes.
+import { readFileSync } from "node:fs";
 import { Command } from "commander";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { addSettings, readSettings, toEnvironment } from "../src/config.ts";
+import { settingTable } from "../src/setting-table.ts";
 
 /** Throws where a process would end; what it would have said is the error's message. */
 function read(flags: readonly string[] = [], writeErr: (text: string) => void = () => {}) {
@@ -65,6 +67,19 @@ describe("settings", () => {
 
 	test("the simulators' token is not empty", () => {
 		expect(() => read(["--processor-token", ""])).toThrow("Expected a value that is not empty.");
+	});
+
+	test("have the defaults that the README tells", () => {
+		const readme = readFileSync(new URL("../README.md", import.meta.url), "utf8");
+		const [, table = ""] = /## Settings\n([\s\S]*?)\n## /.exec(readme) ?? [];
+		const rows = [...table.matchAll(/^\| (`[A-Z_`, ]+) \| (.+?) \|/gm)];
+		const told = rows.flatMap(([, names = "", defaults = ""]) => {
+			const values = defaults.split(", ");
+			return names.split(", ").map((name, i) => [name.replaceAll("`", ""), values[i] ?? values[0]]);
+		});
+		const own = Object.values(settingTable).map(({ name, default: value }) => [name, String(value) || "none"]);
+		expect(told.length).toBeGreaterThan(10);
+		expect(own).toEqual(expect.arrayContaining(told));
 	});
 
 	test("name two processors", () => {
