@@ -48,9 +48,11 @@ export async function openSqliteRows(folder: string, options: SqliteOptions = {}
 		`UPDATE payment SET state = ?, processor = ?, requested_at_us = ?, attempt = ?, attempts = ?, settled_at_us = ?,
 			due_at_ms = ?, more = ?, sum = ? WHERE seq = ?`,
 	);
-	const get = db.prepare(`SELECT ${fields} FROM payment WHERE id = ?`);
+	// The check sum leaves the id to its index. Asked for by id alone, SQLite would answer with the index's copy, unchecked.
+	const get = db.prepare(`SELECT ${fields} FROM payment WHERE seq = (SELECT seq FROM payment WHERE id = ?)`);
 	const open = db.prepare(
-		`SELECT ${fields} FROM payment WHERE seq > ? AND seq <= ? AND state IN (${openStates}) ORDER BY seq ${limited}`,
+		`SELECT ${fields}, (SELECT named.seq FROM payment AS named WHERE named.id = payment.id) AS named FROM payment
+			WHERE seq > ? AND seq <= ? AND state IN (${openStates}) ORDER BY seq ${limited}`,
 	);
 	const forgotten = db.prepare("SELECT processor FROM forgotten WHERE id = ?");
 	const remember = db.prepare("DELETE FROM forgotten WHERE id = ?");
@@ -83,8 +85,9 @@ export async function openSqliteRows(folder: string, options: SqliteOptions = {}
 			throw judge(error);
 		}
 	}
-	function rowOf(columns: Columns): Row {
-		if (!isIntact(columns)) throw condemn(file, `payment ${columns.seq}`);
+	function rowOf(columns: Columns & { readonly named?: number | null }): Row {
+		const { seq, named = seq } = columns;
+		if (named !== seq || !isIntact(columns)) throw condemn(file, `payment ${seq}`);
 		return toRow(columns);
 	}
 

@@ -10,7 +10,7 @@ import { openSqliteRows } from "../../../../src/cache/store/sqlite/rows.ts";
 import { type Job, type Store, StoreFailed } from "../../../../src/cache/store/store.ts";
 import type { PaymentEvent } from "../../../../src/payment/event.ts";
 import * as life from "../../../../src/payment/life.ts";
-import { type Processor, processors } from "../../../../src/payment/payment.ts";
+import { type Processor, paymentIdToBytes, processors } from "../../../../src/payment/payment.ts";
 import { Refusal } from "../../../../src/refusal.ts";
 import { createFakeClock } from "../../../fake-clock.ts";
 import { createPrng } from "../../../prng.ts";
@@ -148,7 +148,22 @@ describe("a damaged store", () => {
 describe("a payment that is damaged in a database too large to be checked at each start", () => {
 	const damaged = /payments\.db is damaged: payment 2 is not what was written; restore it/;
 
-	async function damagedStore(how = "UPDATE payment SET amount_cents = 3 WHERE seq = 2") {
+	/** In the payment's own row: an `UPDATE` would change the index with it. */
+	function flipId(folder: string): void {
+		const file = join(folder, "payments.db");
+		const whole = readFileSync(file);
+		const [id, other] = [idOf(2), idOf(2 ** 40)].map((text) => Buffer.from(paymentIdToBytes(text)));
+		for (let at = whole.indexOf(id!); at >= 0; at = whole.indexOf(id!, at + 1)) {
+			writeFileSync(file, Buffer.concat([whole.subarray(0, at), other!, whole.subarray(at + 16)]));
+			const db = new DatabaseSync(file, { readOnly: true });
+			const found = db.prepare("SELECT 1 FROM payment WHERE seq = 2 AND +id = ?").get(other!);
+			db.close();
+			if (found) return;
+		}
+		throw new Error("the payment's row was not found");
+	}
+
+	async function damagedStore(how: string | typeof flipId = "UPDATE payment SET amount_cents = 3 WHERE seq = 2") {
 		const folder = temporaryFolder();
 		const rows = await openSqliteRows(folder, nosync);
 		await change(rows, () => {
@@ -156,7 +171,8 @@ describe("a payment that is damaged in a database too large to be checked at eac
 		});
 		rows.close();
 		alter(folder, "CREATE TABLE ballast AS SELECT zeroblob(7 * 1024 * 1024) AS bytes");
-		alter(folder, how);
+		if (typeof how === "string") alter(folder, how);
+		else how(folder);
 		return { folder, rows: await openSqliteRows(folder, nosync) };
 	}
 
@@ -182,6 +198,17 @@ describe("a payment that is damaged in a database too large to be checked at eac
 	test("is noticed also where a number has become one that cannot be read", async () => {
 		const { folder, rows } = await damagedStore(`UPDATE payment SET accepted_at_us = ${2n ** 62n} WHERE seq = 2`);
 		for (const touch of [() => rows.get(idOf(2)), () => rows.open(0, 10, 10)]) expect(touch).toThrow(/is damaged/);
+		rows.close();
+		await expect(openSqliteRows(folder, nosync)).rejects.toThrow(/is damaged/);
+	});
+
+	test.each<readonly [string, (rows: Rows) => unknown]>([
+		["asked for", (rows) => rows.get(idOf(2))],
+		["given out", (rows) => rows.open(0, 10, 10)],
+	])("is noticed also where its id has become another one, when it is %s", async (_, touch) => {
+		const { folder, rows } = await damagedStore(flipId);
+		expect(rows.get(idOf(1))?.payment.amountCents).toBe(1n);
+		expect(() => touch(rows)).toThrow(damaged);
 		rows.close();
 		await expect(openSqliteRows(folder, nosync)).rejects.toThrow(/is damaged/);
 	});
