@@ -114,6 +114,8 @@ test("each start is counted on disk before anything can be asked of the store, s
 		const synced = opened.findLastIndex((call) => isSync(call) && isToWal(call));
 		expect(written, start).toBeGreaterThanOrEqual(0);
 		expect(synced, start).toBeGreaterThan(written);
+		const names = opened.findLastIndex((call) => isSync(call) && call.args.endsWith(`<${folder}>`));
+		expect(names, "the names of its files").toBeGreaterThan(written);
 	}
 });
 
