@@ -15,7 +15,7 @@ const pick = fc.nat(1000);
 const step = fc.oneof(
 	fc.record({ do: fc.constant("post" as const), count: fc.integer({ min: 1, max: 8 }) }),
 	fc.record({ do: fc.constant("repost" as const), pick }),
-	fc.record({ do: fc.constant("pin" as const), pick }),
+	fc.record({ do: fc.constant("pin" as const), pick, processor: fc.constantFrom(...processors) }),
 	fc.record({ do: fc.constant("settle" as const), pick }),
 	fc.record({
 		do: fc.constant("release" as const),
@@ -63,7 +63,7 @@ function take(world: World, step: Step): void {
 			if (chosen) calls.push(lab.store.enqueue([{ id: chosen.id, amountCents: chosen.amountCents }]));
 			break;
 		case "pin":
-			if (chosen) calls.push(lab.store.pin([pinned(chosen, chosen.pin?.processor)]));
+			if (chosen) calls.push(lab.store.pin([pinned(chosen, chosen.pin?.processor ?? step.processor)]));
 			break;
 		case "settle":
 			if (chosen) calls.push(lab.store.settle([settled(chosen, chosen.pin?.processor)]));

@@ -282,6 +282,18 @@ describe("pursuits", () => {
 		expect(processorsOf).toEqual(["default", "default", "default", "default", "fallback"]);
 	});
 
+	test("those of both processors together take no more than the credit", async () => {
+		const lab = createLab();
+		await lab.post(12);
+		const consumer = lab.connect("a", { fresh: 12, pursuit: 6 });
+		await lab.clock.settle();
+		const doubtful = consumer.jobs.splice(0);
+		await lab.outcome(lab.store.pin(doubtful.map((job, n) => pinned(job, n < 6 ? "default" : "fallback"))));
+		await lab.outcome(lab.store.release(doubtful.map((job) => released(job, "unknown"))));
+		await lab.clock.advance(storeSettings.doubt.pauseMinMs);
+		expect(consumer.jobs).toHaveLength(6);
+	});
+
 	test("without pursuit credit no timer runs for them", async () => {
 		const lab = createLab();
 		await lab.post(1);

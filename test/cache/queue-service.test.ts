@@ -60,6 +60,21 @@ test("a stream whose place another one took says nothing of its consumer", async
 	expect(await lost()).toBe(0);
 });
 
+test("who asks for one job gets what is in doubt and due before what is fresh", async () => {
+	const { queue, done, clock } = createCacheLab();
+	const [doubtful, fresh] = [1, 2].map((n) => `${id.slice(0, -1)}${n}`) as [string, string];
+	await done(queue.enqueue({ id: doubtful, amountCents: 5n }));
+	const { job } = await done(queue.dequeue({ sessionId: "a" }));
+	const { token, epoch } = job!;
+	await done(queue.pin({ id: doubtful, token, epoch, processor: Processor.FALLBACK }));
+	await done(queue.release({ id: doubtful, token, epoch, result: AttemptResult.UNKNOWN }));
+	await done(queue.enqueue({ id: fresh, amountCents: 5n }));
+	await clock.advance(storeSettings.doubt.pauseMinMs);
+	const ids = [];
+	for (let n = 0; n < 2; n++) ids.push((await done(queue.dequeue({ sessionId: "a" }))).job?.id);
+	expect(ids).toEqual([doubtful, fresh]);
+});
+
 test("a consumer gets no more payments that had an attempt than it asked for; where it says nothing, all of them", async () => {
 	const { queue, done, clock } = createCacheLab();
 	const ids = [1, 2, 3].map((n) => `${id.slice(0, -1)}${n}`);

@@ -713,6 +713,21 @@ export function testStore(name: string, createUnder: () => StoreUnderTest): void
 			expect((await claim("default")).granted).toBe(true);
 		});
 
+		test("a poll of which nothing is heard is granted again once its answer cannot come any more, over a crash once its gap is over", async () => {
+			const scene = await open();
+			const claim = () => scene.now(scene.store.claimPoll("default"));
+			expect((await claim()).granted).toBe(true);
+			await scene.clock.advance(5_000);
+			expect(await claim()).toEqual({ granted: false, nextMs: 6_000 });
+			await scene.clock.advance(6_000);
+			expect((await claim()).granted).toBe(true);
+			await scene.clock.advance(1_000);
+			await scene.crash();
+			expect(await claim()).toEqual({ granted: false, nextMs: 4_000 });
+			await scene.clock.advance(4_000);
+			expect((await claim()).granted).toBe(true);
+		});
+
 		test("the figures tell what waits, what is on its way and what was done, over a crash", async () => {
 			const scene = await open();
 			await scene.accept(5);
