@@ -1,4 +1,5 @@
 // What an operator is told and may do: probes, figures, purge, parked payments, and the key that guards them.
+import { readFileSync } from "node:fs";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { describe, expect, test } from "vitest";
 import { PaymentState, Processor } from "../../src/gen/payrelay/v1/payment_pb.ts";
@@ -61,6 +62,41 @@ describe("an operator", () => {
 			expect(text).toMatch(line);
 	});
 
+	test("finds every metric that the documents say to watch", async () => {
+		const health = { reachable: true, failing: false, minResponseMs: 0 };
+		const figures = {
+			parked: 6n,
+			flagged: 7n,
+			settlesRefused: 8n,
+			consumers: 2,
+			outboxDepth: 9n,
+			outboxOldestMs: 2_500n,
+			processors: [{ processor: Processor.FALLBACK, health }],
+			broker: { queues: { "payrelay.rpc.dead-letters": 3n }, counters: { redelivered: 4n } },
+		};
+		const { api } = given({ stats: { figures: () => figures }, carrierCounters: () => ({ late: 5 }) });
+		const text = await (await api.request("/metrics")).text();
+		for (const line of [
+			/^payrelay_queue_payments\{state="parked"\} 6$/m,
+			/^payrelay_flagged_total 7$/m,
+			/^payrelay_settles_refused_total 8$/m,
+			/^payrelay_consumers 2$/m,
+			/^payrelay_outbox_events 9$/m,
+			/^payrelay_outbox_oldest_seconds 2.5$/m,
+			/^payrelay_processor_reachable\{processor="fallback"\} 1$/m,
+			/^payrelay_broker_queue_messages\{queue="payrelay.rpc.dead-letters"\} 3$/m,
+			/^payrelay_cache_broker_total\{what="redelivered"\} 4$/m,
+			/^payrelay_api_broker_total\{what="late",process="\d+"\} 5$/m,
+		])
+			expect(text).toMatch(line);
+		const documents = ["operations", "broker"].map((name) =>
+			readFileSync(new URL(`../../docs/${name}.md`, import.meta.url), "utf8"),
+		);
+		const named = new Set(documents.join().match(/\bpayrelay_[a-z_]+[a-z]\b(?!_)/g));
+		expect(named.size).toBeGreaterThan(10);
+		for (const name of named) expect(text).toMatch(new RegExp(`^${name}[ {]`, "m"));
+	});
+
 	test("sees how each consumer is doing, and no longer those that are gone", async () => {
 		const consumer = {
 			sessionId: "c1",
@@ -107,14 +143,14 @@ describe("an operator", () => {
 	});
 
 	test("purges, and learns what was forgotten", async () => {
-		const ended: bigint[] = [];
-		const purge = ({ epoch }: { epoch: bigint }) => {
-			ended.push(epoch);
+		const asked: { epoch: bigint; waitMs: number }[] = [];
+		const purge = ({ epoch, waitMs }: { epoch: bigint; waitMs: number }) => {
+			asked.push({ epoch, waitMs });
 			return { epoch: 2n, forgotten: 5n, keptInDoubt: 1n };
 		};
-		const { post } = given({ stats: { figures: () => ({ epoch: 1n }), purge } });
+		const { post } = given({ stats: { figures: () => ({ epoch: 1n }), purge }, settings: { purgeWaitMs: 700 } });
 		const response = await post("/purge-payments", {});
-		expect(ended).toEqual([1n]);
+		expect(asked).toEqual([{ epoch: 1n, waitMs: 700 }]);
 		expect([response.status, await response.json()]).toEqual([200, { forgotten: 5, keptInDoubt: 1 }]);
 	});
 
@@ -209,6 +245,16 @@ describe("an operator", () => {
 		expect(response.status).toBe(400);
 		const document = (await response.json()) as { errors: { pointer: string }[] };
 		expect(document.errors.map(({ pointer }) => pointer)).toEqual(fields);
+	});
+
+	test("may say up to 16 KiB about a decision", async () => {
+		const { post } = given({ stats: { resolveParked: () => ({ payment: { id } }) } });
+		const resolution = JSON.stringify({ decision: "retry", who: "A", why: "b" });
+		for (const [bytes, status] of [
+			[16 * 1024, 200],
+			[16 * 1024 + 1, 413],
+		] as const)
+			expect((await post(`/payments/${id}/resolution`, resolution.padEnd(bytes))).status, `${bytes}`).toBe(status);
 	});
 
 	test("cannot resolve what is not parked, or not known", async () => {

@@ -42,6 +42,7 @@ interface Given {
 	stats?: Partial<ServiceImpl<typeof StatsService>>;
 	settings?: Partial<ApiSettings>;
 	isServing?: () => boolean;
+	carrierCounters?: () => Readonly<Record<string, number>>;
 }
 
 /** An API with what a test cares about, and the faults that it reported. */
@@ -50,10 +51,11 @@ export function given({
 	stats = {},
 	settings = {},
 	isServing = () => true,
+	carrierCounters = () => ({}),
 }: Given = {}) {
 	const faults: unknown[] = [];
 	const onFault = (error: unknown) => faults.push(error);
-	const ports = { enqueue, stats: fakeStats(stats), clock: systemClock, onFault, isServing };
+	const ports = { enqueue, stats: fakeStats(stats), clock: systemClock, onFault, isServing, carrierCounters };
 	const { app: api } = createApi(ports, { ...apiDefaults, ...settings });
 	const post = (path: string, body: unknown, headers: Record<string, string> = {}) =>
 		api.request(path, {
