@@ -34,7 +34,10 @@ export interface RunningConsumer {
 	close(): Promise<void>;
 }
 
-/** Charges open towards one processor, whatever the settings: processors carry out 800 at a time, others' too. */
+/**
+ * Charges open towards one processor, whatever the settings, but for those of payments in doubt, which come beside them:
+ * processors carry out 800 at a time, others' too.
+ */
 const inFlightCeiling = 768;
 /** At each processor at a time. */
 const healthCalls = 1;

@@ -1,5 +1,6 @@
 // The server around the API: sockets shared and left behind, answers that are never mixed up, and an orderly stop.
 import { once } from "node:events";
+import { readFileSync } from "node:fs";
 import { link, mkdtemp, rename, rm } from "node:fs/promises";
 import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
@@ -27,6 +28,14 @@ describe("the server", () => {
 		const first = await serve(() => new Response("x"));
 		const port = Number(new URL(first.address).port);
 		expect((await serve(() => new Response("x"), { ...loopback, port })).address).toBe(first.address);
+	});
+
+	test("has the limits that the README tells", () => {
+		const readme = readFileSync(new URL("../../README.md", import.meta.url), "utf8").replace(/\s+/g, " ");
+		const { pipeline, unreadMaxMs } = serverLimits;
+		expect(readme).toContain(`Of one connection ${pipeline.underWayMax} requests are worked on at a time`);
+		expect(readme).toContain(`Where more than ${pipeline.waitingMax} beyond them came in one piece`);
+		expect(readme).toContain(`could not be sent on for ${unreadMaxMs / 1000} s, as its client does not read`);
 	});
 
 	test("takes over the unix socket of a killed process, and leaves that of a living one alone", async () => {
