@@ -97,3 +97,12 @@ test("it is behind for as long as payments waited for a slot or a worker, less t
 	site.setQueued(true, true);
 	expect(await behindAfter(50)).toBe(100);
 });
+
+test("an answer that is older than the one that is known changes nothing", () => {
+	const { site } = setup();
+	site.tell(said(true), 1_000);
+	site.tell(said(false, 70), 2_000);
+	expect([state(site), site.announcedMs]).toEqual(["open", 0]);
+	site.tell(said(false, 70), 500);
+	expect([state(site), site.announcedMs]).toEqual(["closed", 70]);
+});

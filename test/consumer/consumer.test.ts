@@ -173,6 +173,23 @@ test("at a processor that is kept away from, one payment in doubt is posted agai
 	expect(consumer.figures().processors.default.breaker).toBe("closed");
 });
 
+test("a probe that was never sent has found nothing out: the next one finds its processor open to be tried", async () => {
+	const { clock, cloud, gateway, consumer } = setup();
+	gateway.gateway.health = async () => ({ reachable: true, failing: true, minResponseMs: 0 });
+	await clock.advance(1_000);
+	const pin = { processor: "default", requestedAtUs: sentAtUs } as const;
+	cloud.world.pinAs = "purging";
+	cloud.offer(makeJob(1, { pin, attempts: 1 }));
+	await clock.advance(10);
+	expect(cloud.log).toEqual(["read 01 default", "release 1 none"]);
+	expect(consumer.figures().processors.default.breaker).toBe("open");
+	cloud.world.pinAs = "pinned";
+	await clock.advance(1_000);
+	cloud.offer(makeJob(2, { pin, attempts: 1 }));
+	await clock.advance(10);
+	expect(cloud.log).toContain("settle 2 default");
+});
+
 test("a restart of the queue does not end charges in flight: their leases are taken up again, and they settle", async () => {
 	const { clock, cloud, gateway, consumer } = setup();
 	const answer = Promise.withResolvers<ChargeAnswer>();
