@@ -27,14 +27,14 @@ const http2 =
 		};
 	};
 
-carrierContract("in memory", async (routes, interceptors) => ({
+carrierContract("R1 in memory", async (routes, interceptors) => ({
 	transport: connectMemory(routes, interceptors),
 	async close() {},
 }));
 
-carrierContract("over HTTP/2 on TCP", http2("127.0.0.1:0"));
+carrierContract("R1 over HTTP/2 on TCP", http2("127.0.0.1:0"));
 
-carrierContract("over HTTP/2 on a unix socket", async (routes, interceptors) => {
+carrierContract("R1 over HTTP/2 on a unix socket", async (routes, interceptors) => {
 	const folder = await mkdtemp(join(tmpdir(), "rpc-"));
 	const server = await http2(`unix:${folder}/rpc.sock`)(routes, interceptors);
 	return {

@@ -120,6 +120,16 @@ describe.skipIf(!brokerInstalled)("receivers", () => {
 		expect(side.server.counters).toMatchObject({ redelivered: 1, repeated: 2 });
 	});
 
+	test("R5 requests of two callers are two, however alike these name them", async () => {
+		const { server } = await lab.serve({
+			routes: (router) => router.service(CarrierService, { unary: ({ text }) => ({ text }) }),
+		});
+		const asked = { headers: { "idempotency-key": "the same" } };
+		for (const text of ["of one", "of the other"])
+			expect((await lab.client().client.unary({ text }, asked)).text).toBe(text);
+		expect(server.counters).toMatchObject({ served: 2, repeated: 0 });
+	});
+
 	test("R11 a request that kills whoever takes it is a dead letter after four deliveries", {
 		timeout: 60_000,
 	}, async () => {
