@@ -1,4 +1,5 @@
 // What differs between the runtimes, Node and Deno.
+import type { ChildProcess } from "node:child_process";
 import * as nodeModule from "node:module";
 import { setFlagsFromString } from "node:v8";
 
@@ -44,6 +45,20 @@ export function selfCommand(
 			? ["run", "-A", ...(flags.length > 0 ? [`--v8-flags=${flags.join()}`] : [])]
 			: [...inherited, ...flags];
 	return [process.execPath, ...options, module, ...words];
+}
+
+/**
+ * Sends a signal to a child that has not ended. Deno's `child.kill` does so once only: what did not heed the first signal
+ * could not be killed by a second.
+ */
+export function sendSignal(child: ChildProcess, signal: NodeJS.Signals): void {
+	if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
+	try {
+		process.kill(child.pid, signal);
+	} catch (error) {
+		// It has ended, and nobody was told yet.
+		if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
+	}
 }
 
 /** Uses the code that an earlier start compiled, so that a service that was killed is back sooner. Deno does so itself. */

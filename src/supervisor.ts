@@ -7,6 +7,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { createInterface } from "node:readline";
 import type { Clock } from "./clock.ts";
 import { type Logger, wholeLines } from "./log.ts";
+import { sendSignal } from "./runtime.ts";
 
 /** The exit status of a service that refuses to run as it was told: sysexits' EX_CONFIG. */
 export const exitRefused = 78;
@@ -135,16 +136,16 @@ export function supervise(options: SupervisorOptions): Supervisor {
 
 	function killLate({ spec, child }: Service): void {
 		log.error({ of: spec.name, startMs }, "not ready in time; killed, to be started again");
-		child?.kill("SIGKILL");
+		if (child) sendSignal(child, "SIGKILL");
 	}
 
-	async function end(service: Service): Promise<void> {
-		service.child?.kill("SIGTERM");
+	async function end({ spec, child, exited }: Service): Promise<void> {
+		if (child) sendSignal(child, "SIGTERM");
 		const late = clock.after(stopMs, () => {
-			log.error({ of: service.spec.name, stopMs }, "does not stop in time; killed");
-			service.child?.kill("SIGKILL");
+			log.error({ of: spec.name, stopMs }, "does not stop in time; killed");
+			if (child) sendSignal(child, "SIGKILL");
 		});
-		await service.exited;
+		await exited;
 		late();
 	}
 

@@ -11,6 +11,9 @@ import { exitRefused, type ServiceSpec, supervise } from "../src/supervisor.ts";
 /** Says that it is ready, and runs until its input ends. */
 const healthy = "console.log('ready'); process.stdin.resume().on('end', () => process.exit(0));";
 
+/** The same, but the end of its input is nothing to it. */
+const tenacious = "console.log('ready'); setInterval(() => {}, 1_000);";
+
 function service(name: string, script: string): ServiceSpec {
 	// Deno's `-e` is `eval`.
 	const run = "Deno" in globalThis ? ["eval"] : ["-e"];
@@ -20,7 +23,7 @@ function service(name: string, script: string): ServiceSpec {
 /** How long a service may take to be ready; only the test says when that has passed. */
 const startMs = 123_456;
 
-function start(groups: readonly ServiceSpec[][]) {
+function start(groups: readonly ServiceSpec[][], stopMs = 5_000) {
 	const late: (() => void)[] = [];
 	let onLate = () => {};
 	const clock: Clock = {
@@ -46,7 +49,7 @@ function start(groups: readonly ServiceSpec[][]) {
 		log: { error: note, warn: note, info: note } as unknown as Logger,
 		say: (line) => said.push(line),
 		logLines,
-		stopMs: 5_000,
+		stopMs,
 		startMs,
 	});
 	supervisor.ready.catch(() => {});
@@ -136,6 +139,46 @@ test("a service that refuses at the first start ends all, and is named", async (
 	const { supervisor } = start([[service("processor", healthy)], [refuses]]);
 	await expect(supervisor.ready).rejects.toThrow("cache refused to start");
 	expect(await supervisor.stopped).toBe("refused");
+});
+
+test("a service that was ready and refuses later is started again: what it wants may be there by then", async () => {
+	const refuses = service("cache", `console.log("ready"); process.exitCode = ${exitRefused};`);
+	const { supervisor, logs } = start([[refuses], [service("api", healthy)]]);
+	await supervisor.ready;
+	const again = logs(`"code":${exitRefused}`, 2);
+	expect(await Promise.race([again, supervisor.stopped])).toBeUndefined();
+});
+
+test("services stop against the order in which they started, each group once the one behind it has ended", async () => {
+	const stops = (name: string, afterMs: number) =>
+		service(
+			name,
+			`process.on("SIGTERM", () => {
+				console.error("${name} is told");
+				setTimeout(() => {
+					console.error("${name} ends");
+					process.exit(0);
+				}, ${afterMs});
+			});
+			${tenacious}`,
+		);
+	const { supervisor, logLines } = start([[stops("cache", 0)], [stops("consumer", 50)], [stops("api", 100)]]);
+	let log = "";
+	logLines.on("data", (text) => (log += text));
+	await supervisor.ready;
+	supervisor.stop();
+	expect(await supervisor.stopped).toBe("told");
+	const told = ["api", "consumer", "cache"].flatMap((name) => [`${name} is told`, `${name} ends`]);
+	expect(log.trim().split("\n")).toEqual(told);
+});
+
+test("a service that does not stop in its time is killed", async () => {
+	const stays = service("cache", `process.on("SIGTERM", () => {}); ${tenacious}`);
+	const { supervisor, logs } = start([[stays]], 50);
+	await supervisor.ready;
+	supervisor.stop();
+	expect(await supervisor.stopped).toBe("told");
+	await logs("does not stop in time; killed", 1);
 });
 
 test("a service that is not ready in time at the first start ends all", async () => {

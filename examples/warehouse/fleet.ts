@@ -3,7 +3,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
-import { selfCommand } from "../../src/runtime.ts";
+import { selfCommand, sendSignal } from "../../src/runtime.ts";
 import { type Options, type Style, toWords } from "./options.ts";
 
 export interface Fleet {
@@ -31,8 +31,8 @@ export function createFleet(style: Style, options: Options, onLog: (text: string
 		const child = running.get(service);
 		if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
 		const exited = once(child, "exit");
-		child.kill(signal);
-		const late = setTimeout(() => child.kill("SIGKILL"), stopMs);
+		sendSignal(child, signal);
+		const late = setTimeout(() => sendSignal(child, "SIGKILL"), stopMs);
 		await exited;
 		clearTimeout(late);
 	}

@@ -5,7 +5,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { selfCommand } from "../runtime.ts";
+import { selfCommand, sendSignal } from "../runtime.ts";
 import { supervisedVariable } from "../service-process.ts";
 import { freePorts } from "./free-ports.ts";
 
@@ -134,8 +134,8 @@ function pause(): Promise<void> {
 
 /** Asks it to end, and ends it where it does not. */
 export async function stop(child: ChildProcess, exited: Promise<string>): Promise<void> {
-	child.kill("SIGTERM");
-	const late = setTimeout(() => child.kill("SIGKILL"), stopMaxMs);
+	sendSignal(child, "SIGTERM");
+	const late = setTimeout(() => sendSignal(child, "SIGKILL"), stopMaxMs);
 	await exited;
 	clearTimeout(late);
 }
