@@ -1,5 +1,6 @@
 // A connection to a real broker: what is published is confirmed, or the publisher is told why not; what is lost comes back.
-import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { Socket } from "node:net";
+import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test, vi } from "vitest";
 import type { ChannelOptions } from "../../src/amqp/channel.ts";
 import { type AmqpConnection, connectAmqp } from "../../src/amqp/connection.ts";
 import type { Delivery, Publication } from "../../src/amqp/message.ts";
@@ -71,6 +72,13 @@ afterEach(async () => {
 });
 
 describe.skipIf(!brokerInstalled)("a connection", () => {
+	test("what is written leaves at once, and does not wait for the acknowledgement of what left before", async () => {
+		const setNoDelay = vi.spyOn(Socket.prototype, "setNoDelay");
+		onTestFinished(() => setNoDelay.mockRestore());
+		await connect(sharedBrokerUrl()).ready();
+		expect(setNoDelay).toHaveBeenCalledWith(true);
+	});
+
 	test("a message for a queue is confirmed and delivered; one for no queue is returned", async () => {
 		const connection = connect(sharedBrokerUrl());
 		const queue = `test.${crypto.randomUUID()}`;

@@ -129,3 +129,24 @@ function plain(message: object): Record<string, unknown> {
 	const entries = Object.entries(message).filter(([, value]) => value !== undefined);
 	return Object.fromEntries(entries.map(([key, value]) => [key, value instanceof Headers ? [...value] : value]));
 }
+
+test("a request says what it is in the standard properties, and is kept over a restart of the broker", () => {
+	const asked: Request = {
+		path: "/package.Service/Method",
+		call: "call",
+		replyTo: "mailbox",
+		caller: "caller",
+		requestId: "id",
+		header: new Headers({ "content-type": "application/proto" }),
+		body: new Uint8Array(),
+	};
+	expect(requestProperties(asked, 1_499.5)).toMatchObject({
+		type: "request",
+		correlationId: "call",
+		replyTo: "mailbox",
+		appId: "caller",
+		contentType: "application/proto",
+		persistent: true,
+		expiration: "1500",
+	});
+});

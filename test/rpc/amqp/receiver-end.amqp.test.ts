@@ -59,6 +59,28 @@ function holding() {
 	};
 }
 
+describe.skipIf(!brokerInstalled)("R18: a receiver", () => {
+	test("is drained once what it has begun is answered", async () => {
+		const held = holding();
+		const { server } = await lab.serve(held);
+		const raw = await lab.raw();
+		const { client } = lab.client();
+		const call = client.unary({});
+		await eventually(() => held.begun.unary === 1);
+		let drained = false;
+		const draining = server.drain(60_000).then(() => {
+			drained = true;
+		});
+		// Longer than it takes to take no more.
+		for (let look = 0; look < 20; look++) await raw.checkQueue(lab.queue);
+		expect(drained).toBe(false);
+		held.letGo();
+		await draining;
+		expect((await call).text).toBe("held");
+		expect(server.counters).toMatchObject({ requests: 1, served: 1, redelivered: 0 });
+	});
+});
+
 describe.skipIf(!brokerInstalled)("R15: a receiver", () => {
 	test("ends in its time though the broker is away and an answer is due", async () => {
 		const way = await cuttable();
