@@ -24,6 +24,7 @@ const kinds: Readonly<Record<ProblemKind, true>> = {
 	"queue-full": true,
 	"headers-too-large": true,
 	internal: true,
+	"coding-unknown": true,
 	unavailable: true,
 };
 
