@@ -3,8 +3,9 @@
 // A service says on standard output that it is ready, in one line, and logs on standard error. It holds its standard
 // input open for as long as the supervisor lives: when that ends, however, the service stops by itself, so that no
 // child outlives its parent. A service that ends with `exitRefused` said that starting it again is of no use.
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
 import { createInterface } from "node:readline";
+import type { Writable } from "node:stream";
 import type { Clock } from "./clock.ts";
 import { type Logger, wholeLines } from "./log.ts";
 import { sendSignal } from "./runtime.ts";
@@ -87,15 +88,14 @@ export function supervise(options: SupervisorOptions): Supervisor {
 	logLines.on("unpipe", (source) => source.resume());
 
 	function start(service: Service): void {
-		const { name, command, env } = service.spec;
+		const { name } = service.spec;
 		const exited = Promise.withResolvers<void>();
 		const startedMs = clock.monotonic();
-		const child = spawn(command[0], command.slice(1), {
-			env: { ...process.env, ...env },
-			stdio: ["pipe", "pipe", "pipe"],
-			// A signal to the supervisor's process group, such as a terminal's interrupt, is the supervisor's to pass on.
-			detached: true,
-		});
+		const child = spawnService(service.spec, (error) => log.error({ err: error, of: name }, "cannot be started"));
+		if (!child) {
+			startAgain(service);
+			return;
+		}
 		service.child = child;
 		service.exited = exited.promise;
 		child.stdin.on("error", () => {
@@ -110,7 +110,6 @@ export function supervise(options: SupervisorOptions): Supervisor {
 			cancelLate();
 			service.ready.resolve();
 		});
-		child.once("error", (error) => log.error({ err: error, of: name }, "cannot be started"));
 		child.once("close", (code, signal) => {
 			cancelLate();
 			exited.resolve();
@@ -123,15 +122,19 @@ export function supervise(options: SupervisorOptions): Supervisor {
 			}
 			if (clock.monotonic() - startedMs >= ranWellMs) service.pauseMs = restartMinMs;
 			log.warn({ of: name, code, signal, againInMs: service.pauseMs }, "a service ended; it is started again");
-			const pauseMs = service.pauseMs;
-			service.pauseMs = Math.min(pauseMs * 2, restartMaxMs);
-			clock.sleep(pauseMs, stopping.signal).then(
-				() => start(service),
-				() => {
-					// Stopped while it paused: it stays ended.
-				},
-			);
+			startAgain(service);
 		});
+	}
+
+	function startAgain(service: Service): void {
+		const { pauseMs } = service;
+		service.pauseMs = Math.min(pauseMs * 2, restartMaxMs);
+		clock.sleep(pauseMs, stopping.signal).then(
+			() => start(service),
+			() => {
+				// Stopped while it paused: it stays ended.
+			},
+		);
 	}
 
 	function killLate({ spec, child }: Service): void {
@@ -177,4 +180,25 @@ export function supervise(options: SupervisorOptions): Supervisor {
 
 	const ready = startAll();
 	return { ready, stopped: finished.promise, stop: () => stop("told") };
+}
+
+/** `undefined` where the system has nothing left to make a process of, such as memory or descriptors. */
+function spawnService(
+	{ command, env }: ServiceSpec,
+	onError: (error: unknown) => void,
+): ChildProcessWithoutNullStreams | undefined {
+	try {
+		const child = spawn(command[0], command.slice(1), {
+			env: { ...process.env, ...env },
+			stdio: ["pipe", "pipe", "pipe"],
+			// A signal to the supervisor's process group, such as a terminal's interrupt, is the supervisor's to pass on.
+			detached: true,
+		});
+		child.once("error", onError);
+		// Where there are no descriptors there are no pipes either, whatever the type says.
+		return (child.stdin as Writable | undefined) && child;
+	} catch (error) {
+		onError(error);
+		return undefined;
+	}
 }
