@@ -38,6 +38,12 @@ export const leaseKey = (held: { readonly id: string; readonly token: bigint }):
 	token: Number(held.token),
 });
 
+/** Those that are lost as their session named them: what was rounded may be beyond 64 bits. */
+export function lostTokens(named: readonly bigint[], lost: readonly number[]): bigint[] {
+	const rounded = new Set(lost);
+	return named.filter((token) => rounded.has(Number(token)));
+}
+
 export const pinRequest = (request: queue.PinRequest): store.PinRequest => ({
 	id: foldId(request.id),
 	token: Number(request.token),

@@ -5,6 +5,7 @@ import {
 	type DequeueBatchResponse,
 	EnqueueOutcome,
 	type EnqueueRequest,
+	type HeldLease,
 	type PinRequest,
 	type PinResponse,
 	type QueueService,
@@ -16,7 +17,7 @@ import { enqueueBatches, pinBatches, releaseBatches } from "../rpc/batch-methods
 import { serveBatches } from "../rpc/batch-server.ts";
 import { enqueueWords, releaseWords } from "../rpc/words.ts";
 import type { Absentees } from "./absentees.ts";
-import { jobToProto, leaseKey, newPayment, pinRequest, pinResponse, release } from "./convert.ts";
+import { jobToProto, leaseKey, lostTokens, newPayment, pinRequest, pinResponse, release } from "./convert.ts";
 import type { Delivery, Dispatcher } from "./dispatch.ts";
 import type { Job, Store } from "./store/store.ts";
 
@@ -49,12 +50,17 @@ export function createQueueService(options: QueueOptions): ServiceImpl<typeof Qu
 		return (await store.release(requests.map(release))).map((outcome) => releaseWords.code[outcome]);
 	}
 
-	function delivery(given: Delivery): DequeueBatchResponse {
+	function delivery(given: Delivery, held: readonly HeldLease[]): DequeueBatchResponse {
 		const first = "lost" in given;
 		return {
 			$typeName: "payrelay.v1.DequeueBatchResponse",
 			jobs: first ? [] : given.jobs.map(jobToProto),
-			lost: first ? given.lost.map(BigInt) : [],
+			lost: first
+				? lostTokens(
+						held.map(({ token }) => token),
+						given.lost,
+					)
+				: [],
 			leaseMs: first ? leaseMs : 0,
 			inFlightMax: first ? inFlightMax : 0,
 			backlog: given.backlog,
@@ -89,7 +95,7 @@ export function createQueueService(options: QueueOptions): ServiceImpl<typeof Qu
 			const deliveries = dispatcher.connect(request, signal);
 			absentees.seen(sessionId);
 			try {
-				for await (const given of deliveries) yield delivery(given);
+				for await (const given of deliveries) yield delivery(given, held);
 			} finally {
 				if (!dispatcher.isConnected(sessionId)) absentees.left(sessionId);
 			}
@@ -98,7 +104,7 @@ export function createQueueService(options: QueueOptions): ServiceImpl<typeof Qu
 		async renew({ sessionId, tokens }) {
 			absentees.seen(sessionId);
 			const lost = await store.renew(sessionId, tokens.map(Number));
-			return { lost: lost.map(BigInt) };
+			return { lost: lostTokens(tokens, lost) };
 		},
 
 		async pin(request) {

@@ -162,9 +162,14 @@ describe("working on a payment", () => {
 		});
 	});
 
-	test("a token beyond what any lease can have is lost, not mistaken for another", async () => {
-		const { queue, done } = createCacheLab();
-		expect((await done(queue.renew({ sessionId: "a", tokens: [2n ** 63n + 1n] }))).lost).toHaveLength(1);
+	test("tokens beyond what any lease can have are lost, not mistaken for others", async () => {
+		const { queue, done, clock } = createCacheLab();
+		const tokens = [2n ** 53n + 1n, 2n ** 63n + 1n, 2n ** 64n - 1n];
+		expect((await done(queue.renew({ sessionId: "a", tokens }))).lost).toEqual(tokens);
+		const held = tokens.map((token) => ({ id, token }));
+		const { items } = follow(queue.dequeueBatch({ sessionId: "a", held }));
+		await clock.settle();
+		expect(items.map(({ lost }) => lost)).toEqual([tokens]);
 	});
 });
 
