@@ -36,6 +36,7 @@ const streamLimits: ConnectionLimits = {
 	headerMaxBytes: 16 * 1024,
 	windowBytes: 256 * 1024,
 	settingsMax: 16,
+	settingsFramesMax: 100,
 	unsentMaxBytes: 2 * 1024 * 1024,
 	emptyFramesMax: 100,
 	resetsBurst: 0,

@@ -39,6 +39,8 @@ export interface Http2Limits {
 	readonly rejectedStreamsMax: number;
 	/** On connections of our own clients: bytes that wait for a peer that does not read. */
 	readonly unsentMaxBytes: number;
+	/** There, SETTINGS frames of a connection. */
+	readonly settingsFramesMax: number;
 	/** There, DATA frames in a row that bring nothing. */
 	readonly emptyFramesMax: number;
 	/** Against rapid reset (CVE-2023-44487): streams that a peer may reset at once, and then each second. */
@@ -61,6 +63,7 @@ export const http2Limits: Http2Limits = {
 	invalidFramesMax: 100,
 	rejectedStreamsMax: 100,
 	unsentMaxBytes: 2 * 1024 * 1024,
+	settingsFramesMax: 100,
 	emptyFramesMax: 100,
 	resetsBurst: 1000,
 	resetsPerSecond: 33,

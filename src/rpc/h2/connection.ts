@@ -32,6 +32,8 @@ export interface ConnectionLimits extends HeaderBounds, ResetLimits {
 	readonly windowBytes: number;
 	/** Entries in one SETTINGS frame. */
 	readonly settingsMax: number;
+	/** SETTINGS frames: each may change the windows of all streams. */
+	readonly settingsFramesMax: number;
 	/** Bytes that wait for a peer that does not read. */
 	readonly unsentMaxBytes: number;
 	/** DATA frames in a row that bring nothing. */
@@ -86,7 +88,8 @@ export function openConnection(options: ConnectionOptions): Connection {
 	const streams = new Map<number, StreamPart>();
 	/** The newest stream; clients number theirs 1, 3, 5 … */
 	let lastId = side === "client" ? -1 : 0;
-	let greeted = false;
+	/** SETTINGS frames that have come. */
+	let greetings = 0;
 	let retired = false;
 	let over = false;
 	let heard = 0;
@@ -157,7 +160,7 @@ export function openConnection(options: ConnectionOptions): Connection {
 	function onFrame(kind: number, flags: number, id: number, payload: Buffer): void {
 		// What still comes after our own end is read for the peer's sake, who would lose what we sent to it last.
 		if (over || outgoing.ended) return;
-		if (!greeted && kind !== type.settings) throw broken("the first frame is not SETTINGS");
+		if (greetings === 0 && kind !== type.settings) throw broken("the first frame is not SETTINGS");
 		if (kind === type.data) onData(flags, id, payload);
 		else if (kind === type.windowUpdate) onWindowUpdate(id, payload);
 		else if (kind === type.headers) onHeaders(flags, id, payload);
@@ -230,10 +233,10 @@ export function openConnection(options: ConnectionOptions): Connection {
 		if (id !== 0) throw broken("SETTINGS of a stream");
 		if ((flags & flag.ack) !== 0) {
 			if (payload.length > 0) throw badSize("SETTINGS");
-			if (!greeted) throw broken("the first frame is not SETTINGS");
+			if (greetings === 0) throw broken("the first frame is not SETTINGS");
 			return;
 		}
-		greeted = true;
+		if (++greetings > limits.settingsFramesMax) throw tooMuch("changes of settings");
 		for (const window of readWindows(payload, limits.settingsMax)) {
 			const by = window - streamSendWindow;
 			streamSendWindow = window;

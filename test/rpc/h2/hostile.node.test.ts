@@ -121,13 +121,15 @@ const floods: [string, Partial<Http2Limits>, (n: number) => Buffer][] = [
 		{ resetsBurst: 50, resetsPerSecond: 1 },
 		(n) => Buffer.concat([openEcho(2 * n + 1), encodeNumbers(type.rstStream, 0, 2 * n + 1, h2.NGHTTP2_CANCEL)]),
 	],
+	["changes its settings", {}, (n) => encodeSettings([[4, n]])],
 	["sends data without any", {}, (n) => (n === 0 ? openEcho(1) : encodeFrame(type.data, 0, 1))],
 ];
 test.each(floods)("a peer that %s in masses loses its connection", async (_, limits, frame) => {
-	const { port, isWell } = await serve(limits);
+	const { port, isWell, faults } = await serve(limits);
 	const peer = await peerOf(port);
 	peer.write(repeat(500, frame));
 	await peer.closed;
+	expect(faults).toEqual([expect.stringContaining("PeerError")]);
 	await isWell();
 });
 

@@ -15,6 +15,7 @@ export const limits: ConnectionLimits = {
 	windowBytes: 256 * 1024,
 	settingsMax: 16,
 	unsentMaxBytes: 1024 * 1024,
+	settingsFramesMax: 100,
 	emptyFramesMax: 20,
 	resetsBurst: 20,
 	resetsPerSecond: 1,
