@@ -2,7 +2,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import { Refusal } from "../../../refusal.ts";
+import { Refusal, refusalOf } from "../../../refusal.ts";
 import { isSqliteError } from "./sqlite-error.ts";
 
 /**
@@ -20,16 +20,25 @@ export function lockFolder(folder: string): { close(): void } {
 		lock.exec("PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE");
 	} catch (error) {
 		lock?.close();
-		if (isSqliteError(error, "unopened", "readonly"))
-			throw new Refusal(`${folder} (DATA_DIR) cannot be written to: ${(error as Error).message}`, { cause: error });
+		if (isSqliteError(error, "unopened", "readonly")) throw notWritable(folder, error);
 		if (isSqliteError(error, "busy"))
 			throw new Refusal(`${folder} is in use by another cache${ownerOf(note)}; a store has one owner`);
 		if (isSqliteError(error, "corrupt", "foreign"))
 			throw new Refusal(`${file} is damaged; remove it while no cache runs on this folder`, { cause: error });
 		throw error;
 	}
-	writeFileSync(note, `${process.pid}\n`);
+	try {
+		writeFileSync(note, `${process.pid}\n`);
+	} catch (error) {
+		lock.close();
+		// A database that was there before is opened also where nothing can be written.
+		throw refusalOf(error) === undefined ? error : notWritable(folder, error);
+	}
 	return lock;
+}
+
+function notWritable(folder: string, error: unknown): Refusal {
+	return new Refusal(`${folder} (DATA_DIR) cannot be written to: ${(error as Error).message}`, { cause: error });
 }
 
 function ownerOf(note: string): string {

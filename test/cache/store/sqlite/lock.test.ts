@@ -1,6 +1,8 @@
 // One owner a folder: a second cache is refused, and one that was killed leaves nothing behind that would have to be removed.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { mkdirSync, rmdirSync } from "node:fs";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect, onTestFinished, test } from "vitest";
 import { openSqliteRows } from "../../../../src/cache/store/sqlite/rows.ts";
@@ -39,5 +41,15 @@ test("within one process, too, a folder has one owner at a time", async () => {
 	// Nor does the attempt free it.
 	await expect(openSqliteRows(folder)).rejects.toThrow(/is in use by another cache/);
 	rows.close();
+	(await openSqliteRows(folder)).close();
+});
+
+test("a folder that was in use before and cannot be written to any more is refused by its setting, and not kept locked", async () => {
+	const folder = temporaryFolder();
+	mkdirSync(join(folder, "owner.pid"));
+	const refused = openSqliteRows(folder);
+	await expect(refused).rejects.toThrow(Refusal);
+	await expect(refused).rejects.toThrow(`${folder} (DATA_DIR) cannot be written to: EISDIR`);
+	rmdirSync(join(folder, "owner.pid"));
 	(await openSqliteRows(folder)).close();
 });
