@@ -2,7 +2,7 @@
 // however many others wait.
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import { limited } from "./limited.ts";
-import { fields, stateCode } from "./record.ts";
+import { fields, named, stateCode } from "./record.ts";
 
 const from = "FROM payment INDEXED BY payment_aside WHERE";
 /** As the index's own condition says it, or SQLite would not use the index. */
@@ -28,10 +28,10 @@ export function prepareAside(db: DatabaseSync): AsideStatements {
 		due: db.prepare(dues("due_at_ms <= ?", "ASC")),
 		dueLast: db.prepare(dues("due_at_ms IS NOT NULL", "DESC")),
 		inDoubt: db.prepare(
-			`SELECT ${fields} ${from} ${inDoubt} AND processor = ? ORDER BY due_at_ms DESC, seq DESC ${limited}`,
+			`SELECT ${fields}, ${named} ${from} ${inDoubt} AND processor = ? ORDER BY due_at_ms DESC, seq DESC ${limited}`,
 		),
 		parked: db.prepare(
-			`SELECT ${fields} FROM payment INDEXED BY payment_parked WHERE ${parked} AND seq > ? ORDER BY seq ${limited}`,
+			`SELECT ${fields}, ${named} FROM payment INDEXED BY payment_parked WHERE ${parked} AND seq > ? ORDER BY seq ${limited}`,
 		),
 		keep: db.prepare(`INSERT OR REPLACE INTO forgotten SELECT id, processor ${from} ${aside}`),
 	};

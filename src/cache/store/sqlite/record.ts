@@ -30,6 +30,9 @@ export interface Columns {
 export const fields = `seq, id, amount_cents, accepted_at_us, state, processor, requested_at_us, attempt, attempts,
 	settled_at_us, due_at_ms, more, sum`;
 
+/** Which row the index has under this row's id: the row's own `seq`, unless one of the two is damaged. */
+export const named = "(SELECT named.seq FROM payment AS named WHERE named.id = payment.id) AS named";
+
 /** What the check sum is taken over, in this order, and to which that of `more` is added. The id is in its index, too. */
 export const checkedColumns = [
 	"amount_cents",

@@ -13,7 +13,7 @@ import { prepareSaveMarks } from "./marks.ts";
 import { openDatabase } from "./open.ts";
 import { createOutbox } from "./outbox.ts";
 import { createQuickSync } from "./quick-sync.ts";
-import { type Columns, fields, isIntact, stateCode, toColumns, toRow } from "./record.ts";
+import { type Columns, fields, isIntact, named, stateCode, toColumns, toRow } from "./record.ts";
 import { createRollup } from "./rollup.ts";
 import { storeIdOf } from "./schema.ts";
 import { isSqliteError } from "./sqlite-error.ts";
@@ -51,7 +51,7 @@ export async function openSqliteRows(folder: string, options: SqliteOptions = {}
 	// The check sum leaves the id to its index. Asked for by id alone, SQLite would answer with the index's copy, unchecked.
 	const get = db.prepare(`SELECT ${fields} FROM payment WHERE seq = (SELECT seq FROM payment WHERE id = ?)`);
 	const open = db.prepare(
-		`SELECT ${fields}, (SELECT named.seq FROM payment AS named WHERE named.id = payment.id) AS named FROM payment
+		`SELECT ${fields}, ${named} FROM payment
 			WHERE seq > ? AND seq <= ? AND state IN (${openStates}) ORDER BY seq ${limited}`,
 	);
 	const forgotten = db.prepare("SELECT processor FROM forgotten WHERE id = ?");

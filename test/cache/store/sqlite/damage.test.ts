@@ -163,11 +163,18 @@ describe("a payment that is damaged in a database too large to be checked at eac
 		throw new Error("the payment's row was not found");
 	}
 
-	async function damagedStore(how: string | typeof flipId = "UPDATE payment SET amount_cents = 3 WHERE seq = 2") {
+	const waiting = (n: number) => life.accept(idOf(n), BigInt(n), startUs + n);
+	const inDoubt = (n: number) => life.acceptInDoubt(idOf(n), BigInt(n), "default", startUs / 1000);
+	const parked = (n: number): life.Payment => ({ ...inDoubt(n), state: "parked" });
+
+	async function damagedStore(
+		how: string | typeof flipId = "UPDATE payment SET amount_cents = 3 WHERE seq = 2",
+		payment = waiting,
+	) {
 		const folder = temporaryFolder();
 		const rows = await openSqliteRows(folder, nosync);
 		await change(rows, () => {
-			for (let n = 1; n <= 3; n++) rows.insert(life.accept(idOf(n), BigInt(n), startUs + n));
+			for (let n = 1; n <= 3; n++) rows.insert(payment(n));
 		});
 		rows.close();
 		alter(folder, "CREATE TABLE ballast AS SELECT zeroblob(7 * 1024 * 1024) AS bytes");
@@ -202,11 +209,13 @@ describe("a payment that is damaged in a database too large to be checked at eac
 		await expect(openSqliteRows(folder, nosync)).rejects.toThrow(/is damaged/);
 	});
 
-	test.each<readonly [string, (rows: Rows) => unknown]>([
-		["asked for", (rows) => rows.get(idOf(2))],
-		["given out", (rows) => rows.open(0, 10, 10)],
-	])("is noticed also where its id has become another one, when it is %s", async (_, touch) => {
-		const { folder, rows } = await damagedStore(flipId);
+	test.each<readonly [string, typeof waiting, (rows: Rows) => unknown]>([
+		["asked for", waiting, (rows) => rows.get(idOf(2))],
+		["given out", waiting, (rows) => rows.open(0, 10, 10)],
+		["hastened", inDoubt, (rows) => rows.inDoubt("default", 10)],
+		["shown to who decides on it", parked, (rows) => rows.parked(0, 10)],
+	])("is noticed also where its id has become another one, when it is %s", async (_, payment, touch) => {
+		const { folder, rows } = await damagedStore(flipId, payment);
 		expect(rows.get(idOf(1))?.payment.amountCents).toBe(1n);
 		expect(() => touch(rows)).toThrow(damaged);
 		rows.close();
