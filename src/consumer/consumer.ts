@@ -144,6 +144,7 @@ export function createConsumer(options: ConsumerOptions): Consumer {
 
 	/** Keeps the job in hand until the queue has answered, or its lease is gone anyhow. */
 	function giveBack(hand: Hand): void {
+		hand.ending = true;
 		const bound = new AbortController();
 		const abort = (): void => bound.abort();
 		const cancel = clock.after(settings.giveBackMs, abort);
@@ -189,7 +190,8 @@ export function createConsumer(options: ConsumerOptions): Consumer {
 			else dispatch.accept(arrived);
 		},
 		onLost(lost) {
-			if (lost.length > 0) log.warn({ leases: lost.length }, "leases were lost");
+			const missed = lost.filter((hand) => !hand.ending).length;
+			if (missed > 0) log.warn({ leases: missed }, "leases were lost");
 			// What a worker has ends there.
 			for (const hand of lost) if (!hand.abort) hands.drop(hand);
 			dispatch.changed();

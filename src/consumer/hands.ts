@@ -24,6 +24,8 @@ export interface Hand {
 	sent: boolean;
 	/** What is known of the attempt under this lease. */
 	result: AttemptResult;
+	/** Its end is being told to the queue, which may have it before it says so: a lease that is gone then was not lost. */
+	ending: boolean;
 	/** It was sent to find out whether its processor charges again. */
 	probing: boolean;
 	/** Its retry cost the budget nothing. */
@@ -58,6 +60,7 @@ export function newHand(job: Job, arrivedAtMs: number, leaseEndsAtMs: number): H
 		lost: false,
 		sent: false,
 		result: "unasked",
+		ending: false,
 		probing: false,
 		freeRetry: false,
 		abort: undefined,

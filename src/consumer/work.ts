@@ -114,6 +114,7 @@ async function readBack(hand: Hand, processor: Processor, ports: WorkPorts, sign
 }
 
 function settle(hand: Hand, charge: Charge, proof: Proof, ports: WorkPorts, signal: AbortSignal): Promise<ChargeEvent> {
+	hand.ending = true;
 	const answeredAtMs = ports.clock.monotonic();
 	return untilAnswered(() => ports.queue.settle(hand.job, charge, proof), ports, signal).then((outcome) => {
 		if (outcome === "settled") ports.watch.settled(charge.processor, ports.clock.monotonic() - answeredAtMs);
@@ -122,6 +123,7 @@ function settle(hand: Hand, charge: Charge, proof: Proof, ports: WorkPorts, sign
 }
 
 async function release(hand: Hand, result: AttemptResult, ports: WorkPorts, signal: AbortSignal): Promise<ChargeEvent> {
+	hand.ending = true;
 	hand.result = result;
 	const outcome = await untilAnswered(() => ports.queue.release(hand.job, result), ports, signal);
 	return { on: "release", answer: { outcome: outcome ?? "lost" } };

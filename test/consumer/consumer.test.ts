@@ -13,7 +13,12 @@ function setup(more: Partial<ConsumerSettings> = {}) {
 	const cloud = createCloud();
 	const gateway = stubGateway(cloud.log);
 	const errors: unknown[] = [];
-	const log = { info: () => {}, warn: () => {}, error: (...what: unknown[]) => errors.push(what) };
+	const warnings: unknown[] = [];
+	const log = {
+		info: () => {},
+		warn: (...what: unknown[]) => warnings.push(what),
+		error: (...what: unknown[]) => errors.push(what),
+	};
 	const fees = { default: 0.05, fallback: 0.15 };
 	const settings = { ...consumerDefaults, route: { ...consumerDefaults.route, fees }, ...more };
 	const consumer = createConsumer({
@@ -29,7 +34,7 @@ function setup(more: Partial<ConsumerSettings> = {}) {
 		settings,
 		log: log as never,
 	});
-	return { clock, cloud, gateway, consumer, errors };
+	return { clock, cloud, gateway, consumer, errors, warnings };
 }
 
 const hangs = (signal: Cutoff) =>
@@ -226,6 +231,31 @@ test("jobs that the queue says are lost are neither pinned nor sent; a POST that
 	await clock.advance(100);
 	expect(cloud.log).toEqual(["pin 1 default", "charge 01 default 0", "settle 1 default"]);
 	expect(consumer.figures().inHand).toBe(0);
+});
+
+test("a renewal that meets an end which the queue has and has not answered yet is no loss; one that meets none is", async () => {
+	const { clock, cloud, gateway, warnings } = setup();
+	const { settle, release } = cloud.queue;
+	const late = <T>(answer: Promise<T>): Promise<T> => clock.sleep(5_000).then(() => answer);
+	cloud.queue.settle = (...told) => late(settle(...told));
+	cloud.queue.release = (...told) => late(release(...told));
+	gateway.chargeAs = async () =>
+		cloud.log.length === 2 ? { kind: "charged" } : { kind: "not_charged", why: "too_many" };
+	await clock.settle();
+	cloud.offer(makeJob(1));
+	await clock.advance(10);
+	cloud.offer(makeJob(2));
+	await clock.advance(3_000);
+	expect(cloud.log.filter((line) => /settle|release/.test(line))).toEqual([
+		"settle 1 default",
+		"release 2 not_charged",
+	]);
+	expect([cloud.renewed, warnings]).toEqual([[[1n, 2n]], []]);
+	gateway.chargeAs = hangs;
+	cloud.offer(makeJob(3));
+	cloud.world.forget.add(3n);
+	await clock.advance(3_000);
+	expect(warnings).toEqual([[{ leases: 1 }, "leases were lost"]]);
 });
 
 test("leases are renewed three times in their length, with all that is in hand", async () => {
