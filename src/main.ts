@@ -30,9 +30,6 @@ const closeOfStop = 0.5;
 const lastLinesMs = 300;
 
 useCompiledCode();
-process.stdout.on("error", () => {
-	// What is said there is for people, and the log says more: when nobody reads it any more, that stops nothing.
-});
 /** Left to itself V8 collects late and grows on; services keep little, but for the simulators, who keep every payment. */
 const heaps = {
 	cache: { oldMb: 96, semiMb: 4 },
@@ -80,7 +77,13 @@ await program.parseAsync();
 
 type Start = (settings: Settings) => ServiceProcess["start"];
 
+/** What services say on standard output is for people, and the log says more: when nobody reads it any more, that stops nothing. */
+function needNoReader(): void {
+	process.stdout.on("error", () => {});
+}
+
 function run(name: string, settings: Settings, start: Start): Promise<void> {
+	needNoReader();
 	const { stopMs, logLevel, logFormat } = settings;
 	const supervised = process.env[supervisedVariable] === "1";
 	return runServiceProcess({ name, supervised, stopMs, logLevel, logFormat, start: start(settings) });
@@ -181,6 +184,7 @@ function placesOfAll(settings: Settings): Place[] {
 }
 
 async function runAll(settings: Settings): Promise<void> {
+	needNoReader();
 	const log = await createLog("supervisor", settings.logLevel, settings.logFormat);
 	const env = { ...toEnvironment(settings), LOG_FORMAT: "json", [supervisedVariable]: "1" };
 	const spec = (name: string, ...words: [keyof typeof heaps, ...string[]]): ServiceSpec => ({
