@@ -63,9 +63,13 @@ const suspicion = (file: string): string => `${file}-damaged`;
  * any more.
  */
 export function condemn(file: string, what: string): Refusal {
-	const fd = openSync(suspicion(file), "w");
-	fsyncSync(fd);
-	closeSync(fd);
+	try {
+		const fd = openSync(suspicion(file), "w");
+		fsyncSync(fd);
+		closeSync(fd);
+	} catch {
+		// A disk that is full, or takes nothing any more: without the mark it is found again when it is read again.
+	}
 	return wrong(file, what);
 }
 

@@ -284,6 +284,19 @@ describe("a page that is damaged in a database too large to be looked through at
 		await damaged.close();
 		for (let start = 0; start < 2; start++) await expect(openSqliteRows(folder, nosync)).rejects.toThrow(/is damaged/);
 	});
+
+	test("ends the store also where the mark that it is damaged cannot be made", async () => {
+		const folder = temporaryFolder();
+		const store = await openStore(folder);
+		await now(store.close());
+		alter(folder, "CREATE TABLE ballast AS SELECT zeroblob(33 * 1024 * 1024) AS bytes");
+		spoilPage(folder, "total");
+		const damaged = await openStore(folder);
+		mkdirSync(join(folder, "payments.db-damaged"));
+		await expect(now(damaged.summary({}))).rejects.toMatchObject({ cause: expect.any(Refusal) });
+		await expect(now(damaged.enqueue([payment(1)]))).rejects.toThrow(StoreFailed);
+		await damaged.close();
+	});
 });
 
 describe("a file that is not this program's", () => {
