@@ -26,9 +26,12 @@ test("the bench limits each service as docker-compose.yml does, with the same ru
 	expect(all.reduce((sum, { memoryMb }) => sum + memoryMb, 0)).toBeLessThanOrEqual(350);
 });
 
-test("a container has longer to stop than its service takes at most", async () => {
-	const compose = await readFile(new URL("../../docker-compose.yml", import.meta.url), "utf8");
-	const graceS = /^x-relay: &relay(?:\n {2}.*)*\n {2}stop_grace_period: (\d+)s/m.exec(compose)?.[1];
+test.each([
+	"docker-compose.yml",
+	"docker-compose.processors.yml",
+])("a container of %s has longer to stop than its service takes at most", async (name) => {
+	const compose = await readFile(new URL(`../../${name}`, import.meta.url), "utf8");
+	const graceS = /^x-\w+: &\w+(?:\n {2}.*)*\n {2}stop_grace_period: (\d+)s/m.exec(compose)?.[1];
 	expect(Number(graceS) * 1_000).toBeGreaterThan(settingTable.stopMs.default);
 });
 
