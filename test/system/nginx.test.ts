@@ -35,14 +35,14 @@ async function startNginx(): Promise<{ folder: string; url: string }> {
 	return { folder, url };
 }
 
-/** Counts the payments that it is asked for, and accepts them, or cuts the line. */
+/** Counts what it is asked, and accepts it, or cuts the line. */
 async function startApi(folder: string, name: string, cuts: boolean): Promise<{ asked: number }> {
 	const api = { asked: 0 };
 	const server = createServer((socket) => {
 		socket.on("error", () => socket.destroy());
 		socket.setEncoding("latin1").on("data", (text) => {
 			// A payment's body ends with its brace, and may come behind its head.
-			if (!String(text).endsWith("}")) return;
+			if (!/^GET |\}$/.test(String(text))) return;
 			api.asked++;
 			if (cuts) socket.destroy();
 			else socket.write(rawAccepted(60));
@@ -75,5 +75,14 @@ test("a payment that an api has been sent is handed to no other", async () => {
 	const posted = await postInTurn(url, 10);
 	expect(good.asked + bad.asked).toBe(posted.length);
 	expect(posted.filter(({ status }) => status === 502)).toHaveLength(bad.asked);
+	expect(bad.asked).toBeGreaterThan(0);
+});
+
+test("what only reads is asked of the other api where the first one goes before it has answered", async () => {
+	const { folder, url } = await startNginx();
+	const good = await startApi(folder, "api1", false);
+	const bad = await startApi(folder, "api2", true);
+	for (let i = 0; i < 10; i++) expect((await fetch(`${url}/payments-summary`)).status).toBe(202);
+	expect(good.asked).toBe(10);
 	expect(bad.asked).toBeGreaterThan(0);
 });
