@@ -93,7 +93,7 @@ export async function openSqliteRows(folder: string, options: SqliteOptions = {}
 
 	return {
 		...outbox,
-		storeId: storeIdOf(db),
+		storeId: read(() => storeIdOf(db)),
 		marks,
 		begin() {
 			if (unsafe) throw new Error("a transaction cannot begin while the database is being synced");

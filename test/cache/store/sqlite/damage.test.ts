@@ -285,6 +285,19 @@ describe("a page that is damaged in a database too large to be looked through at
 		for (let start = 0; start < 2; start++) await expect(openSqliteRows(folder, nosync)).rejects.toThrow(/is damaged/);
 	});
 
+	test.each(["store", "health", "payment"])("of %s refuses the start, which reads there", async (where) => {
+		const folder = temporaryFolder();
+		const store = await openStore(folder);
+		await now(store.enqueue([payment(1)]));
+		await store.lease("a", "fresh", 1);
+		await now(store.close());
+		alter(folder, "CREATE TABLE ballast AS SELECT zeroblob(33 * 1024 * 1024) AS bytes");
+		spoilPage(folder, where);
+		const refused = openStore(folder);
+		await expect(refused).rejects.toThrow(Refusal);
+		await expect(refused).rejects.toThrow(/is damaged/);
+	});
+
 	test("ends the store also where the mark that it is damaged cannot be made", async () => {
 		const folder = temporaryFolder();
 		const store = await openStore(folder);
