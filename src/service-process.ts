@@ -50,10 +50,12 @@ export async function runServiceProcess(service: ServiceProcess): Promise<void> 
 	};
 
 	// What it needs may be long in coming, and it may be told to stop before that, or its supervisor end. In a container,
-	// as the first process, it gets no signal that it does not listen to.
-	const leave = () => process.exit(0);
-	for (const signal of stopSignals) process.on(signal, leave);
-	if (supervised) process.stdin.once("end", leave).resume();
+	// as the first process, it gets no signal that it does not listen to; nor would it get one that came before its listener
+	// was replaced by another.
+	let stop = (): void => process.exit(0);
+	const told = (): void => stop();
+	for (const signal of stopSignals) process.on(signal, told);
+	if (supervised) process.stdin.once("end", told).resume();
 	let running: RunningService;
 	try {
 		running = await service.start(log, fail);
@@ -62,18 +64,14 @@ export async function runServiceProcess(service: ServiceProcess): Promise<void> 
 		return refusal === undefined ? end(error, "cannot start") : refuse(refusal);
 	}
 
-	for (const signal of stopSignals) process.off(signal, leave);
-	process.stdin.off("end", leave);
 	let stopping = false;
-	async function stop(): Promise<void> {
+	stop = async () => {
 		if (stopping) return;
 		stopping = true;
 		setTimeout(() => end(undefined, `did not stop within ${stopMs} ms; the process ends`), stopMs).unref();
 		await running.close();
 		process.exit(0);
-	}
-	for (const signal of stopSignals) process.on(signal, () => void stop());
-	if (supervised) process.stdin.on("end", () => void stop());
+	};
 	keepCompiledCode();
 	process.stdout.write(`${name.padEnd(18)} ready  ${running.address}\n`);
 }

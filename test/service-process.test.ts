@@ -44,6 +44,11 @@ test.each(signals)("%s ends a service that is still starting", async (name) => {
 	expect(await exited).toEqual([0, null]);
 });
 
+test.each(signals)("%s in the last moment of its start is not lost", async (name) => {
+	const { exited } = run(`process.kill(process.pid, "${name}"); return { address: "nowhere", async close() {} };`);
+	expect(await exited).toEqual([0, null]);
+});
+
 test.each(signals)("%s has a service close what it has, once, and end", async (name) => {
 	const { child, exited, line } = run(`
 		let closed = 0;
