@@ -37,7 +37,7 @@ export interface Api {
 
 /** The longest body that is read of a request with this target. */
 export function bodyMaxBytes(target: string): number {
-	return target === "/payments" ? paymentBodyMaxBytes : resolutionBodyMaxBytes;
+	return target.split("?", 1)[0] === "/payments" ? paymentBodyMaxBytes : resolutionBodyMaxBytes;
 }
 
 export function createApi(ports: ApiPorts, settings: ApiSettings = apiDefaults): Api {

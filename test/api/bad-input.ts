@@ -398,6 +398,12 @@ function requests(): BadInput[] {
 			problem: "body-too-large",
 		},
 		{
+			name: "Expect: 100-continue before a payment that is too large, with a query",
+			send: () => request("POST /payments?a=b", expecting(1025)),
+			statuses: [413],
+			problem: "body-too-large",
+		},
+		{
 			name: "Expect: 100-continue before a resolution that is too large",
 			send: (id) => request(`POST /payments/${id}/resolution`, expecting(16_385)),
 			statuses: [413],
