@@ -57,10 +57,12 @@ describe("the server", () => {
 		const path = join(folder, "api.sock");
 		await serve(() => new Response("x"), { path });
 		const callers = Array.from({ length: 1_000 }, () => connect(path));
-		ended.push(async () => {
+		try {
+			await Promise.all(callers.map((caller) => once(caller, "connect")));
+		} finally {
+			// Before the server closes, which resets those that it has not accepted yet.
 			for (const caller of callers) caller.destroy();
-		});
-		await Promise.all(callers.map((caller) => once(caller, "connect")));
+		}
 	});
 
 	test("gives a request its own answer, though what follows on its connection cannot be read", async () => {
