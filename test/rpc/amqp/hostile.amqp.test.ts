@@ -5,6 +5,7 @@ import { expect, test } from "vitest";
 import { requestProperties } from "../../../src/rpc/amqp/frame.ts";
 import { deadLetterQueue, newMailbox } from "../../../src/rpc/amqp/names.ts";
 import { brokerInstalled } from "../../amqp/broker.ts";
+import { liveBytes } from "../../live-bytes.ts";
 import { isLong, lengthNote, report } from "../../system/conditions.ts";
 import { createCarrierLab } from "../carrier-service.ts";
 import { sendHostile } from "./hostile.ts";
@@ -12,7 +13,8 @@ import { carrierName, createAmqpLab, eventually, mailboxOf } from "./lab.ts";
 
 const messages = isLong ? 100_000 : 4_000;
 /** The sender, the receiver, the caller and the tests' runner share one process. */
-const growthMaxMb = 64;
+const growthMaxMb = 80;
+const memoryMb = () => (liveBytes() + process.memoryUsage().external) / 1024 / 1024;
 
 test.skipIf(!brokerInstalled)(
 	`${messages} hostile messages (${lengthNote}) end nothing, are all counted, and no call of a healthy caller fails`,
@@ -53,11 +55,7 @@ test.skipIf(!brokerInstalled)(
 		});
 		const healthy = Promise.all(callers);
 		const startMs = performance.now();
-		const heldMb: number[] = [];
-		const looks = setInterval(() => {
-			const { heapUsed, external } = process.memoryUsage();
-			heldMb.push((heapUsed + external) / 1024 / 1024);
-		}, 50);
+		const heldMb = memoryMb();
 		const sent = await Promise.race([sendHostile(raw, places, messages, 7), healthy.then(() => undefined)]);
 		if (sent === undefined) throw new Error("the healthy callers have ended");
 		const sentMs = performance.now() - startMs;
@@ -66,7 +64,6 @@ test.skipIf(!brokerInstalled)(
 		await eventually(() => counters.requests >= sent.requests, 60_000);
 		over = true;
 		await healthy;
-		clearInterval(looks);
 
 		await eventually(() => counters.requests === requests());
 		const became = () =>
@@ -92,14 +89,9 @@ test.skipIf(!brokerInstalled)(
 		report(
 			`healthy: ${tookMs.length} calls p50 ${at(0.5)} ms, p99 ${at(0.99)} ms, most ${at(0.9999)} ms; ${streamed} streams`,
 		);
-		// The least of many looks is what was still held after a collection.
-		const quarter = Math.floor(heldMb.length / 4);
-		const least = (looks: number[]) => Math.round(Math.min(...looks));
-		const quarters = [0, 1, 2, 3].map((n) => least(heldMb.slice(n * quarter, (n + 1) * quarter)));
-		report(
-			`memory held, by quarters of the run: ${quarters.join(", ")} MB; ${Math.round(Math.max(...heldMb))} MB at most`,
-		);
-		expect(quarters[3]! - quarters[0]!).toBeLessThan(growthMaxMb);
+		const grownMb = memoryMb() - heldMb;
+		report(`memory held when all is over: ${grownMb.toFixed(0)} MB more`);
+		expect(grownMb).toBeLessThan(growthMaxMb);
 		for (const side of [serverSide, callerSide])
 			expect(side.connection.counters).toMatchObject({ reconnects: 0, channelsClosed: 0 });
 		expect(lab.faults).toEqual([]);
