@@ -1,7 +1,7 @@
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 
-/** Of the heap, without garbage. On Node only. */
+/** Of the heap, without garbage. */
 export function liveBytes(): number {
 	setFlagsFromString("--expose-gc");
 	runInNewContext("gc")();
