@@ -1,9 +1,10 @@
 // The life of a service's process, with services that are a line of script each: how it ends, and what it says then.
-import { type ChildProcess, spawn } from "node:child_process";
+import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
 import { text } from "node:stream/consumers";
 import { expect, onTestFinished, test } from "vitest";
+import { sendSignal } from "../src/runtime.ts";
 
 const signals = ["SIGTERM", "SIGINT", "SIGHUP"] as const;
 const module = new URL("../src/service-process.ts", import.meta.url).href;
@@ -31,16 +32,11 @@ function run(start: string) {
 	};
 }
 
-/** By its number: Deno takes `child.kill` for the way in which it ended. */
-function tell(child: ChildProcess, signal: NodeJS.Signals): void {
-	process.kill(child.pid!, signal);
-}
-
 // In a container it is the first process, and gets no signal that it does not listen to.
 test.each(signals)("%s ends a service that is still starting", async (name) => {
 	const { child, exited, line } = run("console.log('starting'); await new Promise(() => {});");
 	expect(await line()).toBe("starting");
-	tell(child, name);
+	sendSignal(child, name);
 	expect(await exited).toEqual([0, null]);
 });
 
@@ -60,7 +56,7 @@ test.each(signals)("%s has a service close what it has, once, and end", async (n
 		};
 		return { address: "nowhere", close };`);
 	expect(await line()).toMatch(/^one +ready {2}nowhere$/);
-	tell(child, name);
+	sendSignal(child, name);
 	expect(await exited).toEqual([0, null]);
 });
 

@@ -6,14 +6,14 @@ import { fileURLToPath } from "node:url";
 import { Command } from "commander";
 import { systemClock } from "../../src/clock.ts";
 import { selfCommand } from "../../src/runtime.ts";
-import { amqpUrls } from "../../src/setting-values.ts";
+import { amqpUrls, integer } from "../../src/setting-values.ts";
 import { startMeter } from "../calls/meter.ts";
 import { connectBroker, defaultAmqpUrl } from "./broker.ts";
 import { type CallbackQueues, createFibonacciClient } from "./client.ts";
-import { countingNumber } from "./whole-number.ts";
 
 /** Calls before what is measured, so that it is not the compiler. */
 const warmUpCalls = 200;
+const callsMax = 999_999_999;
 const concurrency = 64;
 /** The server lives no longer. */
 const serverMaxMs = 10 * 60_000;
@@ -32,7 +32,7 @@ interface Row {
 const options = new Command("callback-queues")
 	.description("Measures calls with one callback queue per client and with one per request.")
 	.option("--amqp-url <url>", "amqp://[user[:password]@]host[:port][/vhost]", amqpUrls(), defaultAmqpUrl)
-	.option("--calls <count>", "calls of each kind: one after another, and 64 at a time", countingNumber, 1_000)
+	.option("--calls <count>", "calls of each kind: one after another, and 64 at a time", integer(1, callsMax), 1_000)
 	.parse()
 	.opts<{ amqpUrl: string; calls: number }>();
 const { calls } = options;

@@ -5,9 +5,3 @@ export function wholeNumber(text: string): number {
 	if (!/^\d{1,9}$/.test(text)) throw new InvalidArgumentError("Expected a whole number.");
 	return Number(text);
 }
-
-export function countingNumber(text: string): number {
-	const count = wholeNumber(text);
-	if (count === 0) throw new InvalidArgumentError("Expected a whole number from 1 on.");
-	return count;
-}

@@ -1,5 +1,6 @@
 // What goes on beside a load: the stages of the timetable, audits, summaries, and a reading of everything once a second.
 
+import { systemClock } from "../clock.ts";
 import { type Audit, audit, auditWindow } from "./audit.ts";
 import type { Live } from "./live.ts";
 import { createLatencies, failures, type Interval, type Latency, type Meter } from "./meter.ts";
@@ -106,7 +107,7 @@ export async function runBeside(
 			const atMs = elapsedMs();
 			attempt(async () => {
 				auditsBegun++;
-				audits.push(await audit(target, window, atMs, graceMs, sleep));
+				audits.push(await audit(target, window, atMs, graceMs, systemClock.sleep));
 			});
 		}
 	}
@@ -183,10 +184,6 @@ function mostOf(metrics: ReadonlyMap<string, number>, quantile: string): number 
 	const name = "payrelay_consumer_answer_to_commit_seconds";
 	const found = [...metrics].filter(([key]) => key.startsWith(name) && key.includes(`quantile="${quantile}"`));
 	return found.length === 0 ? undefined : Math.max(...found.map(([, seconds]) => seconds));
-}
-
-function sleep(ms: number): Promise<void> {
-	return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
 /** False, at once, when the signal aborts. */

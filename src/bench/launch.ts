@@ -5,6 +5,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { systemClock } from "../clock.ts";
 import { selfCommand, sendSignal } from "../runtime.ts";
 import { supervisedVariable } from "../service-process.ts";
 import { freePorts } from "./free-ports.ts";
@@ -114,7 +115,7 @@ export async function ready(
 		const answer = await fetch(url, { signal: bounded }).catch(() => undefined);
 		await answer?.body?.cancel();
 		if (answer?.ok) return;
-		await pause();
+		await systemClock.sleep(readyPauseMs, signal);
 	}
 }
 
@@ -122,14 +123,9 @@ export async function ready(
 export async function listening(paths: readonly string[], signal: AbortSignal): Promise<void> {
 	const untilMs = performance.now() + readyMaxMs;
 	while (!paths.every((path) => existsSync(path))) {
-		signal.throwIfAborted();
 		if (performance.now() > untilMs) throw new Error(`not all of ${paths.join(", ")} are there in ${readyMaxMs} ms`);
-		await pause();
+		await systemClock.sleep(readyPauseMs, signal);
 	}
-}
-
-function pause(): Promise<void> {
-	return new Promise((resolve) => setTimeout(resolve, readyPauseMs));
 }
 
 /** Asks it to end, and ends it where it does not. */

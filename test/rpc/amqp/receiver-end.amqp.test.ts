@@ -59,14 +59,20 @@ function holding() {
 	};
 }
 
+/** A receiver that has begun a call, and holds it. */
+async function holdOne() {
+	const held = holding();
+	const { server } = await lab.serve(held);
+	const raw = await lab.raw();
+	const { client } = lab.client();
+	const call = client.unary({});
+	await eventually(() => held.begun.unary === 1);
+	return { held, server, raw, call };
+}
+
 describe.skipIf(!brokerInstalled)("R18: a receiver", () => {
 	test("is drained once what it has begun is answered", async () => {
-		const held = holding();
-		const { server } = await lab.serve(held);
-		const raw = await lab.raw();
-		const { client } = lab.client();
-		const call = client.unary({});
-		await eventually(() => held.begun.unary === 1);
+		const { held, server, raw, call } = await holdOne();
 		let drained = false;
 		const draining = server.drain(60_000).then(() => {
 			drained = true;
@@ -101,12 +107,7 @@ describe.skipIf(!brokerInstalled)("R15: a receiver", () => {
 	});
 
 	test("whose dead letters were deleted tells of its other queues, and what it serves is not given out again", async () => {
-		const held = holding();
-		const { server } = await lab.serve(held);
-		const raw = await lab.raw();
-		const { client } = lab.client();
-		const call = client.unary({});
-		await eventually(() => held.begun.unary === 1);
+		const { held, server, raw, call } = await holdOne();
 		expect(await server.queueDepths()).toEqual({ [lab.queue]: 0, [deadLetterQueue(lab.namespace)]: 0 });
 		await raw.deleteQueue(deadLetterQueue(lab.namespace));
 		for (let look = 0; look < 3; look++) expect(await server.queueDepths()).toEqual({ [lab.queue]: 0 });
