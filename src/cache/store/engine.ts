@@ -88,7 +88,7 @@ export function createEngine(
 
 	function rowOf(lease: Lease): Row {
 		const row = rows.get(lease.id);
-		if (!row) throw new Error(`payment ${lease.id} is leased, but not in the store`);
+		if (!row) throw rows.contradiction(`payment ${lease.id}, which is leased,`);
 		return row;
 	}
 

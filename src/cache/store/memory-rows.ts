@@ -136,6 +136,7 @@ export function createMemoryRows(): Rows {
 		},
 		health: () => [...health.values()],
 		saveHealth: (answer) => void health.set(answer.processor, answer),
+		contradiction: (what) => new Error(`${what} is not what was written`),
 		judge: (error) => error,
 		close() {},
 	};

@@ -21,7 +21,7 @@ export function createOutbox(rows: Rows, clock: Clock) {
 			const found = after < upToSeq ? rows.outbox(after, upToSeq, max) : [];
 			const wanted = Math.min(max, Math.max(0, upToSeq - after));
 			if (found.length !== wanted || found.some(({ seq }, i) => seq !== after + 1 + i))
-				throw new Error(`the outbox has lost events between ${after + 1} and ${upToSeq}`);
+				throw rows.contradiction(`the outbox after event ${after}`);
 			return found;
 		},
 		forget(upToSeq: number): void {

@@ -57,7 +57,7 @@ export function createPursuits(rows: Rows, leases: Leases, clock: Clock, longest
 			const found = [...strays(processor, max), ...due].slice(0, max);
 			return found.map(({ id }) => {
 				const row = rows.get(id);
-				if (!row) throw new Error(`payment ${id} is due, but not in the store`);
+				if (!row) throw rows.contradiction(`payment ${id}, which is due,`);
 				return row;
 			});
 		},

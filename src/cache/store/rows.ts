@@ -109,6 +109,8 @@ export interface Rows {
 	savePollAtMs(processor: Processor, atMs: number): void;
 	health(): Health[];
 	saveHealth(health: Health): void;
+	/** To be thrown where what one of these gave is not there for another, such as `payment 7`. */
+	contradiction(what: string): Error;
 	/** What an error that one of these threw means where it says too little: a Refusal, where no start is of use any more. */
 	judge(error: unknown): unknown;
 	close(): void;

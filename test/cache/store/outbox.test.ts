@@ -5,6 +5,7 @@ import { createMemoryRows } from "../../../src/cache/store/memory-rows.ts";
 import { createOutbox } from "../../../src/cache/store/outbox.ts";
 import type { Rows } from "../../../src/cache/store/rows.ts";
 import { accept } from "../../../src/payment/life.ts";
+import { Refusal } from "../../../src/refusal.ts";
 import { createFakeClock } from "../../fake-clock.ts";
 import { sqliteMedium, storeOptions } from "./media.ts";
 import { idOf, startUs } from "./payments.ts";
@@ -53,7 +54,10 @@ describe("the outbox", () => {
 		const outbox: Rows["outbox"] = (...asked) => rows.outbox(...asked).filter(({ seq }) => seq !== lost);
 		const store = createStore({ ...rows, outbox }, settings, { ...storeOptions, clock });
 		await store.enqueue([1, 2, 3].map((n) => ({ id: idOf(n), amountCents: 1n })));
-		await expect(store.readOutbox(0, 9)).rejects.toThrow("the store has failed");
+		await expect(store.readOutbox(0, 9)).rejects.toMatchObject({
+			message: expect.stringContaining("the store has failed"),
+			cause: expect.any(Refusal),
+		});
 	});
 
 	test("tells of an acceptance with the payment's own time, which is earlier than now", () => {

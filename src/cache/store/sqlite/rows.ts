@@ -161,6 +161,7 @@ export async function openSqliteRows(folder: string, options: SqliteOptions = {}
 		saveHealth({ processor, reachable, failing, minResponseMs, atUs }) {
 			saveAnswer.run(Number(reachable), Number(failing), minResponseMs, atUs, codeOf(processor));
 		},
+		contradiction: (what) => condemn(file, what),
 		judge,
 		close() {
 			// Closing may remove the log.

@@ -222,6 +222,15 @@ describe("a payment that is damaged in a database too large to be checked at eac
 		await expect(openSqliteRows(folder, nosync)).rejects.toThrow(/is damaged/);
 	});
 
+	test("is noticed also where its id has become another one, when it is due", async () => {
+		const { folder, rows } = await damagedStore(flipId, inDoubt);
+		rows.marks.inDoubt = 3;
+		const store = createStore(rows, storeSettings, { clock: createFakeClock(startUs / 1000) });
+		await expect(store.lease("a", "default", 3)).rejects.toMatchObject({ cause: expect.any(Refusal) });
+		await store.close();
+		for (let start = 0; start < 2; start++) await expect(openSqliteRows(folder, nosync)).rejects.toThrow(/is damaged/);
+	});
+
 	test("fails the store with a refusal as its cause, which says what to do", async () => {
 		const { rows } = await damagedStore();
 		const store = createStore(rows, storeSettings, { clock: createFakeClock() });
