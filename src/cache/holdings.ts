@@ -195,8 +195,8 @@ export function createHoldings(store: Store, clock: Clock, leaseMs: number): Hol
 			if (resolved.outcome === "resolved" && resolved.payment.state !== "in_doubt") endAll([byId.get(id)]);
 			return resolved;
 		},
-		async purge(waitMs) {
-			const purged = await store.purge(waitMs);
+		async purge(waitMs, ending) {
+			const purged = await store.purge(waitMs, ending);
 			seeEpoch(purged.epoch);
 			return purged;
 		},

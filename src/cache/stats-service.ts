@@ -144,10 +144,10 @@ export function createStatsService(options: StatsOptions): StatsPart {
 		},
 
 		async purge({ waitMs, epoch: ending }) {
-			const { epoch: present } = await store.figures();
-			if (ending !== 0n && ending !== BigInt(present))
-				return { epoch: BigInt(present), forgotten: 0n, keptInDoubt: 0n };
-			const { epoch, forgotten, keptInDoubt } = await store.purge(waitMs || purgeWaitDefaultMs);
+			const { epoch, forgotten, keptInDoubt } = await store.purge(
+				waitMs || purgeWaitDefaultMs,
+				ending === 0n ? undefined : Number(ending),
+			);
 			return { epoch: BigInt(epoch), forgotten: BigInt(forgotten), keptInDoubt: BigInt(keptInDoubt) };
 		},
 	};

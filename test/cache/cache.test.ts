@@ -218,6 +218,17 @@ describe("the books", () => {
 	});
 });
 
+test("a purge that is asked twice ends one epoch, whenever the second comes", async () => {
+	for (let turns = 0; turns < 20; turns++) {
+		const lab = createCacheLab();
+		const { epoch } = await lab.done(lab.stats.figures({}));
+		const first = lab.stats.purge({ epoch });
+		for (let turn = 0; turn < turns; turn++) await undefined;
+		const both = await lab.done(Promise.all([first, lab.stats.purge({ epoch })]));
+		expect(both.map((purged) => purged.epoch)).toEqual([epoch + 1n, epoch + 1n]);
+	}
+});
+
 describe("parked payments", () => {
 	async function parked() {
 		const lab = createCacheLab({

@@ -168,7 +168,9 @@ export function createStore(rows: Rows, settings: StoreSettings, options: StoreO
 		parked: (after, max) => readSafe(() => engine.parked(after, max)),
 		resolve: (id: string, resolution: Resolution, charge: Charge | undefined) =>
 			change((engine) => engine.resolve(id, resolution, charge), true),
-		purge(waitMs) {
+		purge(waitMs, ending) {
+			const { epoch } = rows.marks;
+			if (ending !== undefined && ending !== epoch) return readSafe(() => ({ epoch, forgotten: 0, keptInDoubt: 0 }));
 			purge ??= forget(waitMs).finally(() => {
 				purge = undefined;
 			});

@@ -136,8 +136,9 @@ export interface Store {
 	/**
 	 * Waits up to `waitMs` for open attempts to end, giving out and pinning nothing, then forgets all under a new epoch.
 	 * Events still in the outbox stay: what happened is told, though whoever queries such a payment back finds nothing.
+	 * Where `ending` is given and is not the epoch any more, nothing is forgotten.
 	 */
-	purge(waitMs: number): Promise<PurgeResult>;
+	purge(waitMs: number, ending?: number): Promise<PurgeResult>;
 	/** Grants one poll of a processor's health per poll gap, over restarts too; else resolves to the ms until the next. */
 	claimPoll(processor: Processor): Promise<{ readonly granted: boolean; readonly nextMs: number }>;
 	saveHealth(health: Health): Promise<void>;
