@@ -41,6 +41,8 @@ const heaps = {
 const program = addSettings(new Command("payrelay"))
 	.description("A payment relay. Without a command it starts everything: simulators, cache, consumer and api.")
 	.showHelpAfterError("(--help lists every setting and service)")
+	// Of whatever is wrong with its words; commands that are added later take it over.
+	.exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : exitRefused))
 	.action(() => {
 		const [name] = program.args;
 		if (name !== undefined) program.error(`error: '${name}' is no service.`);

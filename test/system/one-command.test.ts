@@ -137,7 +137,7 @@ test.each(wrongSettings)(
 	async (name, value, expected) => {
 		const relay = await startRelay({ settings: { [name as string]: value as string } });
 		const exit = await within("the refusal", 10_000, relay.exited);
-		expect(exit.code).toBeGreaterThan(0);
+		expect(exit.code).toBe(78);
 		expect(relay.output()).toContain(name);
 		expect(relay.output()).toContain(`'${value}'`);
 		expect(relay.output()).toContain(expected);
@@ -170,7 +170,7 @@ test.each([
 	["cache again", "too many arguments"],
 ])("what is no service is refused: %s", { timeout: testMaxMs }, async (words, told) => {
 	const relay = await startRelay({ command: [...runtimeCommand, "src/main.ts", ...words.split(" ")] });
-	expect((await within("the refusal", 10_000, relay.exited)).code).toBe(1);
+	expect((await within("the refusal", 10_000, relay.exited)).code).toBe(78);
 	expect(relay.output()).toContain(told);
 });
 
