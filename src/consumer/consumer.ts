@@ -120,7 +120,8 @@ export function createConsumer(options: ConsumerOptions): Consumer {
 			deadlineMs: deadline.chargeMaxMs + settings.queueCallsMs,
 			run: (signal) =>
 				work(hand, processor, ports, signal).then((end) => {
-					ends[end]++;
+					// One that was abandoned is counted as that.
+					if (hand.abort) ends[end]++;
 					if (end === "refused")
 						log.error({ id: hand.job.id, processor }, "charged, but the books say elsewhere: somebody must look");
 				}),

@@ -19,7 +19,7 @@ export interface ConnectedQueue {
  */
 const windowMax = 1;
 /** A payment whose pin takes longer is better off with another try; a release or a settle is asked again, ms. */
-const callMs = 2_000;
+export const queueCallMs = 2_000;
 
 /** `onBreak` is told why a stream broke; it is opened again by itself, and what was not answered is asked again. */
 export function connectQueue(
@@ -28,7 +28,7 @@ export function connectQueue(
 	random: () => number,
 	onBreak: (error: ConnectError, what: string) => void,
 ): ConnectedQueue {
-	const shared = { transport, clock, random, bounds: { deadlineMs: callMs, windowMax } };
+	const shared = { transport, clock, random, bounds: { deadlineMs: queueCallMs, windowMax } };
 	const breaks = (what: string) => (error: ConnectError) => onBreak(error, what);
 	const pins = createBatchClient({
 		...shared,

@@ -4,6 +4,7 @@ import { type BreakerSettings, breakerDefaults } from "./breaker.ts";
 import { type DeadlineSettings, deadlineDefaults } from "./deadline.ts";
 import { healthPauseDefaults } from "./health.ts";
 import { type LimiterSettings, limiterDefaults } from "./limiter.ts";
+import { queueCallMs } from "./queue.ts";
 import { type RetryBudgetSettings, retryBudgetDefaults } from "./retry-budget.ts";
 import { type RouteSettings, routeDefaults } from "./route.ts";
 import { reconnectDefaults } from "./stream.ts";
@@ -22,7 +23,7 @@ export interface ConsumerSettings {
 	readonly retryCreditMax: number;
 	/** A job's deadline: the longest charge, and for the queue's calls before and after it, ms. */
 	readonly queueCallsMs: number;
-	/** How long a job may take to end after its abort, ms. */
+	/** How long a job may take to end after its abort, ms: longer than a call of the queue, which may be under way then. */
 	readonly graceMs: number;
 	/** How long a job that failed or was abandoned, or that nobody worked on, is tried to be given back, ms. */
 	readonly giveBackMs: number;
@@ -43,7 +44,7 @@ export const consumerDefaults: Omit<ConsumerSettings, "route"> & { readonly rout
 	creditMax: 2_048,
 	retryCreditMax: 512,
 	queueCallsMs: 10_000,
-	graceMs: 1_000,
+	graceMs: queueCallMs + 500,
 	giveBackMs: 10_000,
 	repeat: { baseMs: 20, maxMs: 1_000 },
 	reconnect: reconnectDefaults,

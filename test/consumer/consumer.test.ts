@@ -1,8 +1,10 @@
 import { expect, test } from "vitest";
 import { createConsumer } from "../../src/consumer/consumer.ts";
 import type { Cutoff } from "../../src/consumer/cutoff.ts";
+import { noEnds } from "../../src/consumer/figures.ts";
 import { unpaced } from "../../src/consumer/pace.ts";
-import type { ChargeAnswer } from "../../src/consumer/ports.ts";
+import { type ChargeAnswer, NoAnswer } from "../../src/consumer/ports.ts";
+import { queueCallMs } from "../../src/consumer/queue.ts";
 import { type ConsumerSettings, consumerDefaults } from "../../src/consumer/settings.ts";
 import { createFakeClock } from "../fake-clock.ts";
 import { createCloud } from "./cloud.ts";
@@ -281,16 +283,39 @@ test("a charge whose processor does not answer is aborted at its deadline, and g
 
 test("a charge that ignores its abort frees its worker and slot, and is given back as unknown", async () => {
 	const { clock, cloud, gateway, consumer, errors } = setup();
-	gateway.chargeAs = () => never();
+	const charged = Promise.withResolvers<ChargeAnswer>();
+	gateway.chargeAs = () => charged.promise;
 	await clock.settle();
 	cloud.offer(makeJob(1));
-	await clock.advance(31_100);
+	await clock.advance(30_200 + consumerDefaults.graceMs);
 	expect(cloud.log.at(-1)).toBe("release 1 unknown");
 	const { ends, processors, inHand } = consumer.figures();
-	expect(ends.abandoned).toBe(1);
+	expect(ends).toEqual({ ...noEnds(), abandoned: 1 });
 	expect(processors.default.inFlight).toBe(0);
 	expect(inHand).toBe(0);
 	expect(errors).toHaveLength(1);
+	charged.resolve({ kind: "charged" });
+	await clock.advance(10);
+	expect(cloud.log.at(-1)).toBe("settle 1 default");
+	expect(consumer.figures().ends, "counted once").toEqual(ends);
+});
+
+test("a ledger that does not answer for longer than a job's time is no mistake of the program", async () => {
+	const { clock, cloud, gateway, consumer, errors } = setup();
+	let charges = 0;
+	gateway.chargeAs = async () => {
+		await clock.sleep(++charges * 100);
+		return { kind: "charged" };
+	};
+	cloud.queue.settle = async () => {
+		await clock.sleep(queueCallMs);
+		throw new NoAnswer("no answer");
+	};
+	await clock.settle();
+	for (let n = 1; n <= 20; n++) cloud.offer(makeJob(n));
+	await clock.advance(35_000);
+	expect(consumer.figures().ends).toEqual({ ...noEnds(), unsettled: 20 });
+	expect(errors).toEqual([]);
 });
 
 test("a job that fails by a mistake in the program is given back", async () => {
