@@ -39,6 +39,8 @@ const restartMinMs = 20;
 const restartMaxMs = 5_000;
 /** Longer than a warm-up takes, so that one that ends right after it is not started again at once for ever. */
 const ranWellMs = 10_000;
+/** A service that does not stop in its time says so and ends; one that is still there so much later is killed, ms. */
+const lastWordMs = 1_000;
 
 interface Service {
 	readonly spec: ServiceSpec;
@@ -144,7 +146,7 @@ export function supervise(options: SupervisorOptions): Supervisor {
 
 	async function end({ spec, child, exited }: Service): Promise<void> {
 		if (child) sendSignal(child, "SIGTERM");
-		const late = clock.after(stopMs, () => {
+		const late = clock.after(stopMs + lastWordMs, () => {
 			log.error({ of: spec.name, stopMs }, "does not stop in time; killed");
 			if (child) sendSignal(child, "SIGKILL");
 		});

@@ -181,6 +181,20 @@ test("a service that does not stop in its time is killed", async () => {
 	await logs("does not stop in time; killed", 1);
 });
 
+test("a service that does not stop in its time has its last word", async () => {
+	const late = `process.on("SIGTERM", () => setTimeout(() => {
+		console.error("did not stop");
+		process.exit(1);
+	}, 50));`;
+	const { supervisor, logLines } = start([[service("cache", `${late} ${tenacious}`)]], 50);
+	let log = "";
+	logLines.on("data", (text) => (log += text));
+	await supervisor.ready;
+	supervisor.stop();
+	await supervisor.stopped;
+	expect(log).toBe("did not stop\n");
+});
+
 test("a service that is not ready in time at the first start ends all", async () => {
 	const hangs = service("cache", "process.stdin.resume();");
 	const { supervisor, tooLate } = start([[service("processor", healthy), hangs]]);
