@@ -5,10 +5,10 @@ import { join } from "node:path";
 import { Command } from "commander";
 import type { AmqpCounters } from "../src/amqp/counters.ts";
 import { systemClock } from "../src/clock.ts";
-import { amqpUrls } from "../src/setting-values.ts";
+import { amqpUrls, integer } from "../src/setting-values.ts";
 import { read } from "./warehouse/final-state.ts";
 import { createFleet, type Fleet } from "./warehouse/fleet.ts";
-import { integer, type Style } from "./warehouse/options.ts";
+import type { Style } from "./warehouse/options.ts";
 import { removeQueues } from "./warehouse/remove-queues.ts";
 import { createWarehouse, type Warehouse } from "./warehouse/warehouse.ts";
 

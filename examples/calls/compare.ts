@@ -1,7 +1,7 @@
 // The command that compares the ways to make one call, and prints the table.
 import { readFileSync } from "node:fs";
-import { Command, InvalidArgumentError } from "commander";
-import { amqpUrls } from "../../src/setting-values.ts";
+import { Command } from "commander";
+import { amqpUrls, integer } from "../../src/setting-values.ts";
 import { compare } from "./comparison.ts";
 import { comparisonTable } from "./table.ts";
 import { wayNames, ways } from "./ways.ts";
@@ -20,8 +20,8 @@ const { amqpUrl, brokerPid, calls, rounds } = new Command("compare")
 	.description("Has a token verified by another service, every way, and prints what each way costs.")
 	.option("--amqp-url <url>", "amqp://[user[:password]@]host[:port][/vhost]; without it AMQP is left out", amqpUrls())
 	.option("--broker-pid <pid>", "the broker's process, for its CPU; Linux")
-	.option("--calls <count>", "calls one after another; five times as many 64 at a time", count, 2_000)
-	.option("--rounds <count>", "turns of each way, whose medians are shown", count, 3)
+	.option("--calls <count>", "calls one after another; five times as many 64 at a time", integer(1, 1e9), 2_000)
+	.option("--rounds <count>", "turns of each way, whose medians are shown", integer(1, 1e9), 3)
 	.parse()
 	.opts<Options>();
 
@@ -36,11 +36,6 @@ const rows = await compare({
 	onProgress: (what) => process.stderr.write(`${what}\n`),
 });
 process.stdout.write(comparisonTable(rows));
-
-function count(text: string): number {
-	if (!/^[1-9]\d{0,8}$/.test(text)) throw new InvalidArgumentError("Expected a whole number from 1.");
-	return Number(text);
-}
 
 function cpuUs(pid: string): number {
 	const stat = readFileSync(`/proc/${pid}/stat`, "latin1");

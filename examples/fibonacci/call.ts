@@ -2,11 +2,10 @@
 import { Command } from "commander";
 import { PublishError } from "../../src/amqp/message.ts";
 import { systemClock } from "../../src/clock.ts";
-import { amqpUrls } from "../../src/setting-values.ts";
+import { amqpUrls, integer } from "../../src/setting-values.ts";
 import { connectBroker, defaultAmqpUrl } from "./broker.ts";
 import { CallError, createFibonacciClient } from "./client.ts";
 import { rpcQueue } from "./rpc-queue.ts";
-import { wholeNumber } from "./whole-number.ts";
 
 interface Options {
 	readonly amqpUrl: string;
@@ -19,7 +18,7 @@ const program = new Command("call")
 	.argument("<n...>", "which numbers")
 	.option("--amqp-url <url>", "amqp://[user[:password]@]host[:port][/vhost]", amqpUrls(), defaultAmqpUrl)
 	.option("--queue <name>", "the queue of requests", rpcQueue)
-	.option("--timeout-ms <ms>", "how long each may take", wholeNumber, 10_000)
+	.option("--timeout-ms <ms>", "how long each may take", integer(1, 600_000), 10_000)
 	.parse();
 const { amqpUrl, queue, timeoutMs } = program.opts<Options>();
 

@@ -2,12 +2,11 @@
 import { once } from "node:events";
 import { Command, Option } from "commander";
 import { systemClock } from "../../src/clock.ts";
-import { amqpUrls } from "../../src/setting-values.ts";
+import { amqpUrls, integer } from "../../src/setting-values.ts";
 import { connectBroker, defaultAmqpUrl, report } from "./broker.ts";
 import { fibonacci } from "./fibonacci.ts";
 import { type QueueKind, rpcQueue } from "./rpc-queue.ts";
 import { serveFibonacci } from "./server.ts";
-import { wholeNumber } from "./whole-number.ts";
 
 interface Options {
 	readonly amqpUrl: string;
@@ -27,8 +26,8 @@ const options = new Command("serve")
 			.choices(["transient", "quorum"])
 			.default("quorum"),
 	)
-	.option("--prefetch <count>", "requests held at a time; 0: all that there are", wholeNumber, 1)
-	.option("--work-ms <ms>", "how long each is made to take", wholeNumber, 0)
+	.option("--prefetch <count>", "requests held at a time; 0: all that there are", integer(0, 65_535), 1)
+	.option("--work-ms <ms>", "how long each is made to take", integer(0, 600_000), 0)
 	.option("--quiet", "print no line for each request")
 	.parse()
 	.opts<Options>();

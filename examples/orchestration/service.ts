@@ -1,10 +1,11 @@
 // One service of the orchestration, named by the first word of the command.
 import { join } from "node:path";
 import { Code, ConnectError } from "@connectrpc/connect";
+import { integer } from "../../src/setting-values.ts";
 import { CatalogService, ReorderService, UserService } from "../gen/warehouse/v1/command_services_pb.ts";
 import { catalogSchema, createCatalog } from "../warehouse/catalog.ts";
 import { createMailer } from "../warehouse/mail.ts";
-import { createProgram, integer, type Options } from "../warehouse/options.ts";
+import { createProgram, type Options } from "../warehouse/options.ts";
 import { createPost } from "../warehouse/post.ts";
 import { createReorder, reorderSchema } from "../warehouse/reorder.ts";
 import { serveRpc } from "../warehouse/rpc.ts";

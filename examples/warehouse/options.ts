@@ -1,7 +1,7 @@
 // The flags that every process of the examples understands.
 import { join } from "node:path";
-import { Command, InvalidArgumentError } from "commander";
-import { amqpUrls } from "../../src/setting-values.ts";
+import { Command } from "commander";
+import { amqpUrls, integer } from "../../src/setting-values.ts";
 
 export interface Options {
 	readonly amqpUrl: string;
@@ -33,15 +33,6 @@ export function createProgram(style: Style): Command {
 		.option("--seed <file>", "wishlists, and what the catalog has given up", join(import.meta.dirname, "seed.json"))
 		.option("--smtp-url <url>", "where mails go, smtp[s]://[user:password@]host:port; none: into files", "")
 		.option("--log-level <level>", "debug, info, warn, error", "warn");
-}
-
-export function integer(min: number, max: number): (text: string) => number {
-	return (text) => {
-		const value = Number(text);
-		if (!Number.isInteger(value) || value < min || value > max)
-			throw new InvalidArgumentError(`Expected a whole number from ${min} to ${max}.`);
-		return value;
-	};
 }
 
 /** The same as words of a command line, for a process that is started with them. */
