@@ -1,7 +1,8 @@
 // Single calls whose request is no message of their method: INVALID_ARGUMENT.
 //
 // Of a binary one connect-es says INTERNAL, as if the service had broken, and asks no interceptor. What a request's body
-// throws it hands on as it is, so the body is looked at as it passes.
+// throws it hands on as it is, so the body is looked at as it passes. Of a Connect GET, whose message is in its URL, it still says
+// INTERNAL.
 import type { DescMessage } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import type { UniversalHandler, UniversalServerRequest } from "@connectrpc/connect/protocol";
