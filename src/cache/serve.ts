@@ -127,6 +127,7 @@ function makeDataFolder(folder: string): void {
 	try {
 		makeFolder(folder);
 	} catch (error) {
-		throw new Refusal(`DATA_DIR: ${(error as Error).message}; expected a folder, or a path where one can be made`);
+		const { message } = error as Error;
+		throw new Refusal(`DATA_DIR is ${folder}. Expected a folder, or a path where one can be made (${message}).`);
 	}
 }

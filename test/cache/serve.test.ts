@@ -1,6 +1,6 @@
 // The served cache: over a unix socket and TCP, checked, described, with its health, and gone when it is closed.
 import { once } from "node:events";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { type AddressInfo, connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -83,4 +83,14 @@ test("where an address cannot be had, it no longer looks for its broker either",
 	// Who came earlier is met earlier.
 	await once(connect(port, "127.0.0.1"), "close");
 	expect(met - before).toBe(1);
+});
+
+test("a data folder that cannot be one is refused as any other setting is: by its name, its value and what was expected", async () => {
+	const dataDir = join(folder, "file");
+	await writeFile(dataDir, "");
+	const log = { info() {}, warn() {}, error() {} };
+	const serving = serveCache({ ...settings, dataDir, addresses: ["127.0.0.1:0"] }, log as unknown as Logger, () => {});
+	await expect(serving).rejects.toThrow(
+		`DATA_DIR is ${dataDir}. Expected a folder, or a path where one can be made (EEXIST: file already exists`,
+	);
 });
