@@ -49,7 +49,7 @@ export async function serveRelayApi(settings: ApiProcessSettings, log: Logger): 
 			// What goes over a broker waits there for a cache, and is not turned away while there is none.
 			...(settings.carrier === "amqp" && { failFastMs: acceptDeadlineMs }),
 		},
-		onBreak: (error) => log.warn({ reason: error.message }, "the stream to the cache broke; it is opened again"),
+		onBreak: (error) => log.warn({ reason: error.message }, "the cache is away; it is tried again"),
 	});
 	let serving = true;
 	const { app, acceptPayment } = createApi(

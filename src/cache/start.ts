@@ -36,7 +36,7 @@ export interface Connected {
 export interface CachePorts {
 	readonly settings: StoreSettings;
 	readonly clock: Clock;
-	readonly log: Pick<Logger, "info" | "warn">;
+	readonly log: Pick<Logger, "debug" | "warn">;
 	readonly openStore: () => Promise<Store>;
 	/** An empty store of the same kind that is thrown away after the warm-up. */
 	readonly openScratchStore: () => Promise<Store>;
@@ -65,7 +65,7 @@ export async function startCache(ports: CachePorts): Promise<CacheServer> {
 	try {
 		// One that was open before has callers, and they are waiting.
 		const how = store.boot > 1 ? "hasty" : "thorough";
-		log.info({ madeUp: await warmUpOnScratch(ports, how) }, "warmed up on made-up payments, of which none is kept");
+		log.debug({ madeUp: await warmUpOnScratch(ports, how) }, "warmed up on made-up payments, of which none is kept");
 		if (how === "thorough") collectGarbage();
 		let server: Listener | undefined;
 		const cache = createCache({

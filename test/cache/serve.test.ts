@@ -30,7 +30,7 @@ afterEach(() => rm(folder, { recursive: true }));
 
 test("serves both addresses, refuses what breaks the contract, and ends its streams when it stops", async () => {
 	const warnings: unknown[] = [];
-	const log = { info() {}, warn: (...what: unknown[]) => void warnings.push(what.at(-1)), error() {} };
+	const log = { debug() {}, warn: (...what: unknown[]) => void warnings.push(what.at(-1)), error() {} };
 	const fail = (cause: unknown) => expect.unreachable(String(cause));
 	const addresses = [`unix:${join(folder, "rpc.sock")}`, "127.0.0.1:0"];
 	const server = await serveCache({ ...settings, dataDir: folder, addresses }, log as unknown as Logger, fail);
@@ -68,7 +68,7 @@ test("where an address cannot be had, it no longer looks for its broker either",
 		vi.useRealTimers();
 		broker.close();
 	});
-	const log = { info() {}, warn() {}, error() {} };
+	const log = { debug() {}, warn() {}, error() {} };
 	const { port } = broker.address() as AddressInfo;
 	const amqpUrl = `amqp://127.0.0.1:${port}`;
 	const addresses = [`unix:${join(folder, "absent", "rpc.sock")}`];
@@ -88,7 +88,7 @@ test("where an address cannot be had, it no longer looks for its broker either",
 test("a data folder that cannot be one is refused as any other setting is: by its name, its value and what was expected", async () => {
 	const dataDir = join(folder, "file");
 	await writeFile(dataDir, "");
-	const log = { info() {}, warn() {}, error() {} };
+	const log = { debug() {}, warn() {}, error() {} };
 	const serving = serveCache({ ...settings, dataDir, addresses: ["127.0.0.1:0"] }, log as unknown as Logger, () => {});
 	await expect(serving).rejects.toThrow(
 		`DATA_DIR is ${dataDir}. Expected a folder, or a path where one can be made (EEXIST: file already exists`,

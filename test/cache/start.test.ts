@@ -16,7 +16,7 @@ const connect = (routes: Routes): Transport => createRouterTransport(routes);
 function createPorts(changes: Partial<CachePorts> = {}) {
 	const events: string[] = [];
 	const open: { transport?: Transport; serving?: boolean } = {};
-	const log = { info: (_: unknown, what: string) => void events.push(what), warn: () => void events.push("warned") };
+	const log = { debug: (_: unknown, what: string) => void events.push(what), warn: () => void events.push("warned") };
 	const ports: CachePorts = {
 		settings: storeSettings,
 		clock: systemClock,
@@ -61,7 +61,7 @@ test("one that was open before lets its callers wait less for warm code", async 
 	const warmUps: object[] = [];
 	const { ports } = createPorts({
 		openStore: async () => ({ ...store, boot, close: async () => {} }),
-		log: { info: (what: object) => void warmUps.push(what), warn: () => {} } as unknown as CachePorts["log"],
+		log: { debug: (what: object) => void warmUps.push(what), warn: () => {} } as unknown as CachePorts["log"],
 		warmUpBounds: { hasty: { ms: 60_000, payments: 16 }, thorough: { ms: 60_000, payments: 32 } },
 	});
 	await (await startCache(ports)).close();
