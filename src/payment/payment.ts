@@ -1,6 +1,6 @@
 // What a payment is: its id, its amount, and the processor that charges it.
 
-/** The two processors; `default` has the lower fee. */
+/** The two processors. Which one is cheaper is told by their fees, which are settings, not by these names. */
 export type Processor = "default" | "fallback";
 
 export const processors: readonly Processor[] = ["default", "fallback"];
