@@ -73,8 +73,8 @@ export function createEngine(
 		return next;
 	}
 
-	/** A lease is over: what it held goes where its state says. */
-	function give(lease: Lease, row: Row, result: life.AttemptResult): void {
+	/** Ends a lease without a charge: its payment waits again, or pauses, as `result` says of the attempt under it. */
+	function giveBack(lease: Lease, row: Row, result: life.AttemptResult): void {
 		leases.end(lease);
 		const next = change(row, rules.release(row.payment, lease.token, result, moment(), settings.doubt));
 		if (next.payment.state === "accepted") fresh.takeBack(next);
@@ -166,7 +166,7 @@ export function createEngine(
 		release(request: Release): ReleaseOutcome {
 			const lease = held(request);
 			if (!lease) return "fenced";
-			give(lease, rowOf(lease), request.result);
+			giveBack(lease, rowOf(lease), request.result);
 			return "released";
 		},
 
@@ -188,26 +188,26 @@ export function createEngine(
 
 		expire(): number {
 			const expired = leases.expired(clock.monotonic());
-			for (const lease of expired) give(lease, rowOf(lease), "unknown");
+			for (const lease of expired) giveBack(lease, rowOf(lease), "unknown");
 			return expired.length;
 		},
 
 		/** What it has taken up or been given since it was said to be gone is its own. */
 		endSession(session: string, goneAtMs: number): void {
 			for (const lease of leases.ofSession(session))
-				if (lease.expiresAtMs <= goneAtMs + settings.leaseMs) give(lease, rowOf(lease), "unknown");
+				if (lease.expiresAtMs <= goneAtMs + settings.leaseMs) giveBack(lease, rowOf(lease), "unknown");
 		},
 
-		/** The payment with its open attempt, if any, at the end of its log. */
 		payment(id: string): Payment | undefined {
-			return view(rows.get(id)?.payment);
+			const row = rows.get(id);
+			return row && view(row.payment);
 		},
 
 		parked(after: number, max: number): { payments: Payment[]; next: number } {
 			// One more tells whether a page follows.
 			const found = rows.parked(after, max + 1);
 			const page = found.slice(0, max);
-			const payments = page.map((row) => view(row.payment) as Payment);
+			const payments = page.map((row) => view(row.payment));
 			return { payments, next: found.length > max ? page[max - 1]!.seq : 0 };
 		},
 
@@ -220,7 +220,7 @@ export function createEngine(
 			change(row, resolved);
 			const lease = leases.ofId(id);
 			if (lease && resolved.state !== "in_doubt") leases.end(lease);
-			return { outcome: "resolved", payment: view(resolved) as Payment };
+			return { outcome: "resolved", payment: view(resolved) };
 		},
 
 		outbox: outbox.read,
@@ -266,8 +266,9 @@ export function createEngine(
 	};
 }
 
-function view(payment: Payment | undefined): Payment | undefined {
-	if (!payment?.pin || payment.openAttempt === 0) return payment;
+/** As it is shown: with its open attempt, if any, at the end of its log. */
+function view(payment: Payment): Payment {
+	if (!payment.pin || payment.openAttempt === 0) return payment;
 	const open = { token: payment.openAttempt, ...payment.pin, state: "open" as const };
 	return { ...payment, attemptLog: [...payment.attemptLog, open] };
 }
