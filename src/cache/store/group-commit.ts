@@ -7,12 +7,10 @@
 import type { Clock } from "../../clock.ts";
 import { howManyFit } from "../../how-many-fit.ts";
 import type { PaymentEvent } from "../../payment/event.ts";
-import type { Charge, Resolution } from "../../payment/life.ts";
-import type { Processor } from "../../payment/payment.ts";
 import { createEngine, type Engine, type LifeRules } from "./engine.ts";
 import { withRowCache } from "./row-cache.ts";
 import type { Rows } from "./rows.ts";
-import { type Health, type PurgeResult, type Store, StoreFailed, type StoreSettings } from "./store.ts";
+import { type PurgeResult, type Store, StoreFailed, type StoreSettings } from "./store.ts";
 
 export interface StoreOptions {
 	readonly clock: Clock;
@@ -166,8 +164,7 @@ export function createStore(rows: Rows, settings: StoreSettings, options: StoreO
 		summary: (window) => readSafe(() => rows.summary(window)),
 		payment: (id) => readSafe(() => engine.payment(id)),
 		parked: (after, max) => readSafe(() => engine.parked(after, max)),
-		resolve: (id: string, resolution: Resolution, charge: Charge | undefined) =>
-			change((engine) => engine.resolve(id, resolution, charge), true),
+		resolve: (id, resolution, charge) => change((engine) => engine.resolve(id, resolution, charge), true),
 		purge(waitMs, ending) {
 			const { epoch } = rows.marks;
 			if (ending !== undefined && ending !== epoch) return readSafe(() => ({ epoch, forgotten: 0, keptInDoubt: 0 }));
@@ -176,8 +173,8 @@ export function createStore(rows: Rows, settings: StoreSettings, options: StoreO
 			});
 			return purge;
 		},
-		claimPoll: (processor: Processor) => change((engine) => engine.claimPoll(processor), true),
-		saveHealth: (health: Health) => change((engine) => engine.saveHealth(health), false),
+		claimPoll: (processor) => change((engine) => engine.claimPoll(processor), true),
+		saveHealth: (health) => change((engine) => engine.saveHealth(health), false),
 		health: () => readSafe(() => rows.health()),
 		figures: () => readSafe(() => ({ ...engine.figures(), commits })),
 		subscribe(wake) {
