@@ -50,21 +50,14 @@ export function createQueueService(options: QueueOptions): ServiceImpl<typeof Qu
 		return (await store.release(requests.map(release))).map((outcome) => releaseWords.code[outcome]);
 	}
 
+	/** Only the first message of a stream tells what was lost, and how leases and slots are bounded. */
 	function delivery(given: Delivery, held: readonly HeldLease[]): DequeueBatchResponse {
-		const first = "lost" in given;
-		return {
-			$typeName: "payrelay.v1.DequeueBatchResponse",
-			jobs: first ? [] : given.jobs.map(jobToProto),
-			lost: first
-				? lostTokens(
-						held.map(({ token }) => token),
-						given.lost,
-					)
-				: [],
-			leaseMs: first ? leaseMs : 0,
-			inFlightMax: first ? inFlightMax : 0,
-			backlog: given.backlog,
-		};
+		const { backlog } = given;
+		const $typeName = "payrelay.v1.DequeueBatchResponse";
+		if ("jobs" in given)
+			return { $typeName, jobs: given.jobs.map(jobToProto), lost: [], leaseMs: 0, inFlightMax: 0, backlog };
+		const tokens = held.map(({ token }) => token);
+		return { $typeName, jobs: [], lost: lostTokens(tokens, given.lost), leaseMs, inFlightMax, backlog };
 	}
 
 	return {
