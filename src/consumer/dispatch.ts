@@ -1,9 +1,9 @@
 // The dispatcher: gives jobs to workers as soon as there is a slot at a processor that will do. What waits is not pinned.
 //
 // Payments that had an attempt before wait for the retry budget, unless their processor does well, without holding up
-// those that had none. Payments in doubt
-// have a lane, slots and workers of their own at each processor, so that a dead one holds up nobody; what does not fit
-// in its lane is given back at once. It looks for work when something has changed, or at the time that the route named.
+// those that had none. Payments in doubt have a lane, slots and workers of their own at each processor, so that a dead
+// one holds up nobody; what does not fit in its lane is given back at once. It looks for work when something has
+// changed, or at the time that the route named.
 import type { Clock } from "../clock.ts";
 import { createFifo, type Fifo } from "../fifo.ts";
 import { type Processor, processors } from "../payment/payment.ts";
@@ -80,8 +80,20 @@ export function createDispatch(options: DispatchOptions): Dispatch {
 	function look(): void {
 		if (closed || !connected) return;
 		for (const processor of processors) pursue(processor);
+		const paced = startUnpinned();
+		const noWorker = free("fresh") === 0;
+		// What waits for the pace is no queue at a processor.
+		const queued = waitingInAll() > 0 && (!paced || noWorker);
+		for (const processor of processors) board[processor].setQueued(queued, noWorker);
+	}
+
+	/**
+	 * Starts payments without a pin while there are workers for them, and sees to it that the rest is looked at again. True
+	 * where the pace is what held it up.
+	 */
+	function startUnpinned(): boolean {
 		const nowMs = clock.monotonic();
-		/** Of one that nothing was sent to since, what is known is still so. */
+		/** Read once in this look, and again of a processor once something is sent there. */
 		let known: ProcessorKnowledge[] | undefined;
 		let retriesWait = false;
 		let paced = false;
@@ -111,11 +123,8 @@ export function createDispatch(options: DispatchOptions): Dispatch {
 			send(hand, choice.processor, choice.probe);
 			known[processors.indexOf(choice.processor)] = board[choice.processor].knowledge(nowMs);
 		}
-		const noWorker = free("fresh") === 0;
-		// What waits for the pace is no queue at a processor.
-		const queued = waitingInAll() > 0 && (!paced || noWorker);
-		for (const processor of processors) board[processor].setQueued(queued, noWorker);
 		if (retriesWait && firsts.size === 0 && retries.size > 0) lookIn(budget.nextMs());
+		return paced;
 	}
 
 	const waiting = (): number => firsts.size + retries.size;
