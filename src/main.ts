@@ -6,7 +6,7 @@ import { systemClock } from "./clock.ts";
 import { addSettings, readSettings, type Settings, toEnvironment } from "./config.ts";
 import { addDeadLetters } from "./dead-letters-command.ts";
 import { createLog, prettyLines } from "./log.ts";
-import type { Processor } from "./payment/payment.ts";
+import { type Processor, processors } from "./payment/payment.ts";
 import {
 	apiPlace,
 	cachePlaces,
@@ -28,8 +28,6 @@ const startMs = 60_000;
 const closeOfStop = 0.5;
 /** How long the log's last lines may take to be written, ms. */
 const lastLinesMs = 300;
-
-useCompiledCode();
 /** Left to itself V8 collects late and grows on; services keep little, but for the simulators, who keep every payment. */
 const heaps = {
 	cache: { oldMb: 96, semiMb: 4 },
@@ -37,6 +35,8 @@ const heaps = {
 	consumer: { oldMb: 96, semiMb: 4 },
 	processor: { oldMb: 1024, semiMb: 16 },
 };
+
+useCompiledCode();
 
 const program = addSettings(new Command("payrelay"))
 	.description("A payment relay. Without a command it starts everything: simulators, cache, consumer and api.")
@@ -158,9 +158,17 @@ function cacheAddress(settings: Settings): string {
 	return settings.cacheAddr === "" ? formatAddress(cachePlaces(settings).socket.address) : settings.cacheAddr;
 }
 
+/** The real processor's; empty where it is to be simulated. */
+function givenUrl(settings: Settings, name: Processor): string {
+	return name === "default" ? settings.processorDefaultUrl : settings.processorFallbackUrl;
+}
+
+function simulatedProcessors(settings: Settings): Processor[] {
+	return processors.filter((name) => givenUrl(settings, name) === "");
+}
+
 function processorUrl(settings: Settings, name: Processor): string {
-	const url = name === "default" ? settings.processorDefaultUrl : settings.processorFallbackUrl;
-	return url === "" ? urlHere(processorPlace(settings, name).address) : url;
+	return givenUrl(settings, name) || urlHere(processorPlace(settings, name).address);
 }
 
 /** What is wrong with the file of the key, if anything is: the services behind which the api would say so take seconds. */
@@ -177,8 +185,7 @@ async function wrongAdminKey({ adminKeyFile }: Settings): Promise<string | undef
 function placesOfAll(settings: Settings): Place[] {
 	const { rpc, socket } = cachePlaces(settings);
 	return [
-		...(settings.processorDefaultUrl === "" ? [processorPlace(settings, "default")] : []),
-		...(settings.processorFallbackUrl === "" ? [processorPlace(settings, "fallback")] : []),
+		...simulatedProcessors(settings).map((name) => processorPlace(settings, name)),
 		...(settings.cacheAddr === "" ? [rpc] : []),
 		...(settings.cacheAddr === "" && settings.rpcSocket !== "" ? [socket] : []),
 		apiPlace(settings),
@@ -194,10 +201,7 @@ async function runAll(settings: Settings): Promise<void> {
 		command: selfCommand(fileURLToPath(import.meta.url), words, heapFlags(heaps[words[0]])),
 		env,
 	});
-	const simulated = [
-		...(settings.processorDefaultUrl === "" ? [spec("processor default", "processor", "default")] : []),
-		...(settings.processorFallbackUrl === "" ? [spec("processor fallback", "processor", "fallback")] : []),
-	];
+	const simulated = simulatedProcessors(settings).map((name) => spec(`processor ${name}`, "processor", name));
 	const caches = settings.cacheAddr === "" ? [spec("cache", "cache")] : [];
 	// A unix socket has one listener.
 	const apis = Array.from({ length: settings.apiListen === "" ? settings.apiProcesses : 1 }, (_, i) =>
