@@ -10,6 +10,7 @@ import { createBoard, each } from "./board.ts";
 import { chargeDeadlineMs, withDeadline } from "./deadline.ts";
 import { createDispatch } from "./dispatch.ts";
 import { type ConsumerFigures, noEnds, readFigures } from "./figures.ts";
+import { createGiveBack } from "./give-back.ts";
 import { createHands, type Hand } from "./hands.ts";
 import { type HealthClient, watchHealth } from "./health.ts";
 import { createLatencies } from "./latency.ts";
@@ -22,7 +23,7 @@ import { createRetryBudget } from "./retry-budget.ts";
 import { fitness } from "./route.ts";
 import type { ConsumerSettings } from "./settings.ts";
 import { createJobStream, type StreamClient } from "./stream.ts";
-import { untilAnswered, type WorkPorts, work } from "./work.ts";
+import { type WorkPorts, work } from "./work.ts";
 
 export interface ConsumerOptions {
 	readonly stream: StreamClient;
@@ -61,11 +62,8 @@ export function createConsumer(options: ConsumerOptions): Consumer {
 	const ends = noEnds();
 	/** Ends the taking of jobs and the watching of health. */
 	const taking = new AbortController();
-	/** Ends what is still given back. */
-	const givingBack = new AbortController();
 	/** Ends the renewal of leases. */
 	const holding = new AbortController();
-	const backs = new Set<Promise<void>>();
 
 	const onError = (error: unknown): void => log.error({ err: error }, "a mistake in the program");
 	const poolOptions = { graceMs: settings.graceMs, clock, onError };
@@ -114,6 +112,16 @@ export function createConsumer(options: ConsumerOptions): Consumer {
 		},
 	};
 
+	const giveBack = createGiveBack({
+		queue,
+		hands,
+		clock,
+		random,
+		pause: settings.repeat,
+		eachMaxMs: settings.giveBackMs,
+		onError,
+	});
+
 	function start(hand: Hand, processor: Processor, lane: Processor | "fresh", done: () => void): void {
 		hand.abort = pools[lane].submit({
 			id: hand.job.id,
@@ -140,25 +148,7 @@ export function createConsumer(options: ConsumerOptions): Consumer {
 		}
 		ends[finish.how]++;
 		log.error({ id: hand.job.id, ...finish }, "a job did not end as it should; it is given back");
-		giveBack(hand);
-	}
-
-	/** Keeps the job in hand until the queue has answered, or its lease is gone anyhow. */
-	function giveBack(hand: Hand): void {
-		hand.ending = true;
-		const bound = new AbortController();
-		const abort = (): void => bound.abort();
-		const cancel = clock.after(settings.giveBackMs, abort);
-		if (givingBack.signal.aborted) abort();
-		else givingBack.signal.addEventListener("abort", abort);
-		const release = untilAnswered(() => queue.release(hand.job, hand.result), ports, bound.signal);
-		const given = release.then(undefined, onError).then(() => {
-			cancel();
-			givingBack.signal.removeEventListener("abort", abort);
-			hands.drop(hand);
-			backs.delete(given);
-		});
-		backs.add(given);
+		giveBack.add(hand);
 	}
 
 	const dispatch = createDispatch({
@@ -170,7 +160,7 @@ export function createConsumer(options: ConsumerOptions): Consumer {
 		laneMax: pursuitLaneMax,
 		free: (lane) => pools[lane].free,
 		start,
-		giveBack,
+		giveBack: giveBack.add,
 	});
 
 	const stream = createJobStream({
@@ -187,7 +177,7 @@ export function createConsumer(options: ConsumerOptions): Consumer {
 		reconnect: settings.reconnect,
 		onBacklog: dispatch.setBacklog,
 		onJobs(arrived) {
-			if (taking.signal.aborted) for (const hand of arrived) giveBack(hand);
+			if (taking.signal.aborted) for (const hand of arrived) giveBack.add(hand);
 			else dispatch.accept(arrived);
 		},
 		onLost(lost) {
@@ -198,7 +188,7 @@ export function createConsumer(options: ConsumerOptions): Consumer {
 			dispatch.changed();
 		},
 		onStray(strays) {
-			for (const hand of strays) giveBack(hand);
+			for (const hand of strays) giveBack.add(hand);
 		},
 		onConnected(now, inFlightMax) {
 			if (now) for (const { limiter } of Object.values(board)) limiter.setBound(inFlightMax);
@@ -233,10 +223,10 @@ export function createConsumer(options: ConsumerOptions): Consumer {
 	return {
 		async close(boundMs) {
 			taking.abort(new Error("the consumer stops"));
-			for (const hand of dispatch.close()) giveBack(hand);
-			const cancel = clock.after(boundMs, () => givingBack.abort());
+			for (const hand of dispatch.close()) giveBack.add(hand);
+			const cancel = clock.after(boundMs, giveBack.cut);
 			await Promise.all([streaming, watching, ...Object.values(pools).map((pool) => pool.drain(boundMs))]);
-			await Promise.all(backs);
+			await giveBack.ended();
 			cancel();
 			holding.abort(new Error("the consumer stops"));
 			await Promise.all([renewing, reporting]);
