@@ -1,9 +1,9 @@
 // Group commit: the store port over an engine. What is asked while a commit is on its way to the disk is the next one.
 //
 // One transaction at a time: it carries out everything that waits, is committed, and is then made safe by one sync. Only
-// then are the answers given. What a shop or a person waits for starts a commit at once. What only a consumer waits for
-// (pins, releases, settles) rides along, or goes after a pace: a commit costs much the same whatever is in it, and each
-// one that is under way makes a shop wait.
+// then are the answers given. What a shop or a person waits for starts a commit at once, as does what is rare. What only a
+// consumer waits for, and often (pins, releases, settles), rides along, or goes after a pace: a commit costs much the same
+// whatever is in it, and each one that is under way makes a shop wait.
 import type { Clock } from "../../clock.ts";
 import { howManyFit } from "../../how-many-fit.ts";
 import type { PaymentEvent } from "../../payment/event.ts";
