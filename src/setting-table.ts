@@ -242,7 +242,7 @@ export const settingTable = {
 		integer(0, 1e8),
 		55_000,
 		"ms",
-		"how much later than at the dearer processor a payment may be charged at the cheaper one at most; less where that saves little (for 55 s: a twentieth)",
+		"how much later at most a payment may be charged at the cheaper processor than at the dearer one; less where that saves little: 55 s is for a saving of 5 % of the amount or more",
 	),
 	chargeDeadlineMinMs: setting(
 		"CHARGE_DEADLINE_MIN_MS",
