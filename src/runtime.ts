@@ -3,6 +3,8 @@ import type { ChildProcess } from "node:child_process";
 import * as nodeModule from "node:module";
 import { setFlagsFromString } from "node:v8";
 
+export const onDeno = "Deno" in globalThis;
+
 /** Bounds on a process's heap, MB: what lives long, and each half of where objects begin. */
 export interface HeapBounds {
 	readonly oldMb: number;
@@ -40,10 +42,9 @@ export function selfCommand(
 	flags: readonly string[] = [],
 	inherited: readonly string[] = process.execArgv,
 ): [string, ...string[]] {
-	const options =
-		"Deno" in globalThis
-			? ["run", "-A", ...(flags.length > 0 ? [`--v8-flags=${flags.join()}`] : [])]
-			: [...inherited, ...flags];
+	const options = onDeno
+		? ["run", "-A", ...(flags.length > 0 ? [`--v8-flags=${flags.join()}`] : [])]
+		: [...inherited, ...flags];
 	return [process.execPath, ...options, module, ...words];
 }
 
@@ -63,13 +64,13 @@ export function sendSignal(child: ChildProcess, signal: NodeJS.Signals): void {
 
 /** Uses the code that an earlier start compiled, so that a service that was killed is back sooner. Deno does so itself. */
 export function useCompiledCode(): void {
-	if (!("Deno" in globalThis)) nodeModule.enableCompileCache();
+	if (!onDeno) nodeModule.enableCompileCache();
 }
 
 /** Keeps what was compiled so far for the next start; a process that is killed could not do it at its end. */
 export function keepCompiledCode(): void {
-	if (!("Deno" in globalThis)) nodeModule.flushCompileCache();
+	if (!onDeno) nodeModule.flushCompileCache();
 }
 
 /** Whether connections can be had before `node:http` has them: Deno's reads its own, below it. */
-export const servesConnections = !("Deno" in globalThis);
+export const servesConnections = !onDeno;

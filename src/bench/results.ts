@@ -2,6 +2,7 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { formatCents } from "../payment/amount.ts";
+import { onDeno } from "../runtime.ts";
 import { drawRun } from "./chart.ts";
 import type { RunResult } from "./run.ts";
 
@@ -58,6 +59,6 @@ export function toJson(value: unknown): string {
 }
 
 function describeMachine(): object {
-	const runtime = "Deno" in globalThis ? "deno" : "node";
+	const runtime = onDeno ? "deno" : "node";
 	return { runtime, version: process.version, platform: process.platform, arch: process.arch };
 }

@@ -10,7 +10,7 @@ import {
 import { type AddressInfo, Server, type Socket } from "node:net";
 import type { UniversalServerRequest } from "@connectrpc/connect/protocol";
 import { universalRequestFromNodeRequest, universalResponseToNodeResponse } from "@connectrpc/connect-node";
-import { servesConnections } from "../runtime.ts";
+import { onDeno, servesConnections } from "../runtime.ts";
 import { type Address, formatAddress, parseAddress } from "./address.ts";
 import { createDispatch, type Dispatch, type RpcServer, type ServeOptions } from "./carrier.ts";
 import { createStreamServer } from "./h2/server.ts";
@@ -74,9 +74,8 @@ export const http2Limits: Http2Limits = {
  * Deno's client aborts its whole process on a GOAWAY that finds streams closed (denoland/deno#36788), and its server cuts
  * the last answers when a session closes. There a closing server refuses new calls and ends the sockets after the last.
  */
-const onDeno = "Deno" in globalThis;
 const announcesEnd = !onDeno;
-/** There a stream says that it is closed before its last bytes have left; so long they are given, ms. */
+/** On Deno a stream says that it is closed before its last bytes have left; so long they are given, ms. */
 const flushMs = 20;
 
 /** Deno's server knows the streams of HTTP/2 only through the requests and answers around them. */
