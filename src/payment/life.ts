@@ -15,7 +15,7 @@
 //      ▲                │    └──unknown──▶ in doubt ──settle──▶ settled
 //      └──not charged───┘                    │  ▲
 //                                     bound  ▼  │ retry
-//                                          parked ──settle──▶ settled, ──give up──▶ given up
+//                                          parked ──settle──▶ settled, ──give up──▶ given up ──late proof──▶ settled
 import { equalBackoffMs, equalJitterMs } from "../backoff.ts";
 import type { Processor } from "./payment.ts";
 
@@ -71,8 +71,9 @@ export interface Payment {
 	readonly attemptLog: readonly Attempt[];
 	/** How often it was given back in doubt; the pauses grow with it. */
 	readonly rounds: number;
-	/** In doubt and parked: wall clock ms since when, and from when on it is to be asked for again. */
+	/** In doubt and parked: since when, wall clock ms; kept when given up. */
 	readonly doubtSinceMs?: number;
+	/** In doubt and parked: from when on its processor is to be asked again, wall clock ms. */
 	readonly dueAtMs?: number;
 	readonly charge?: Charge;
 	readonly settledAtUs?: number;
@@ -208,6 +209,12 @@ export function resolve(payment: Payment, resolution: Resolution, charge: Charge
 	}
 }
 
+/** In doubt, its processor charges again after all: there is no reason to wait out a pause that grew while it did not. */
+export function hasten(payment: Payment, dueAtMs: number): Payment {
+	const sooner = payment.state === "in_doubt" && payment.dueAtMs !== undefined && dueAtMs < payment.dueAtMs;
+	return sooner ? { ...payment, dueAtMs } : payment;
+}
+
 /** The open attempt's outcome is unknown: the payment is in doubt from now on, if it was not before. */
 function loseTrack(payment: Payment, nowMs: number): Payment {
 	const ended = endAttempt(payment, "unknown");
@@ -220,12 +227,6 @@ function endAttempt(payment: Payment, state: "not_charged" | "unknown" | "charge
 	const log = payment.attemptLog;
 	const kept = log.length < attemptLogMax ? log : [log[0] as Attempt, ...log.slice(2)];
 	return { ...payment, openAttempt: 0, attemptLog: [...kept, ended] };
-}
-
-/** In doubt, its processor charges again after all: there is no reason to wait out a pause that grew while it did not. */
-export function hasten(payment: Payment, dueAtMs: number): Payment {
-	const sooner = payment.state === "in_doubt" && payment.dueAtMs !== undefined && dueAtMs < payment.dueAtMs;
-	return sooner ? { ...payment, dueAtMs } : payment;
 }
 
 /** Had no turn: it pauses as before, and is neither parked for it nor put further back. */

@@ -161,7 +161,7 @@ export function createDisk(world: World, { disk: faults, settings }: Weather, mu
 				apply((rows) => rows.update(row));
 			},
 			book: (charge) => apply((rows) => rows.book(charge)),
-			remember: (id) => apply((rows) => rows.remember(id)),
+			dropForgotten: (id) => apply((rows) => rows.dropForgotten(id)),
 			announce(event) {
 				events.set(event.seq, commits.length);
 				if (mutant.tellsLater) later.push((rows) => rows.announce(event));

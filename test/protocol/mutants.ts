@@ -245,7 +245,7 @@ export const mutants: Readonly<Record<string, Mutant>> = {
 		...sound,
 		disk: {
 			afterForget(rows, forgotten) {
-				for (const { payment } of forgotten) rows.remember(payment.id);
+				for (const { payment } of forgotten) rows.dropForgotten(payment.id);
 			},
 		},
 	},

@@ -111,7 +111,7 @@ export function createEngine(
 			if (before) return before.payment.amountCents === amountCents ? "repeated" : "conflict";
 			if (marks.open >= settings.queueMax) return "full";
 			const processor = rows.forgotten(id);
-			if (processor) rows.remember(id);
+			if (processor) rows.dropForgotten(id);
 			const payment = processor
 				? life.acceptInDoubt(id, amountCents, processor, clock.now())
 				: life.accept(id, amountCents, nowUs(clock));

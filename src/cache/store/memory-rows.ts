@@ -102,7 +102,7 @@ export function createMemoryRows(): Rows {
 			return found;
 		},
 		forgotten: (id) => forgotten.get(id),
-		remember: (id) => void forgotten.delete(id),
+		dropForgotten: (id) => void forgotten.delete(id),
 		announce: (event) => void outbox.set(event.seq, event),
 		outbox(after, upTo, max) {
 			const found: PaymentEvent[] = [];

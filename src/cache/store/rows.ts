@@ -92,10 +92,10 @@ export interface Rows {
 	summary(window: Window): Summary;
 	/** Rows parked with `seq > after`, by seq. */
 	parked(after: number, max: number): Row[];
-	/** The processor that a payment forgotten in doubt may have been charged at. */
+	/** Where a payment may have been charged that a purge forgot in doubt; `undefined` for one that none forgot so. */
 	forgotten(id: string): Processor | undefined;
-	/** Takes an id off the list of those. */
-	remember(id: string): void;
+	/** Takes an id off the list of those: its payment was posted again, and its row tells from now on. */
+	dropForgotten(id: string): void;
 	/** Puts an event into the outbox. */
 	announce(event: PaymentEvent): void;
 	/** Events with `after < seq <= upTo`, by seq. */

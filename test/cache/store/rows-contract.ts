@@ -208,7 +208,7 @@ export function testRows(name: string, createMedium: () => Medium): void {
 			for (const processor of processors)
 				expect([rows.due(processor, everything, 9), rows.dueLast(processor, 9)]).toEqual([[], []]);
 			expect(rows.summary({}).totals.default).toEqual({ count: 0n, amountCents: 0n });
-			await change(rows, () => rows.remember(idOf(3)));
+			await change(rows, () => rows.dropForgotten(idOf(3)));
 			expect(rows.forgotten(idOf(3))).toBeUndefined();
 			expect(await change(rows, () => rows.insert(life.accept(idOf(3), 1n, startUs)).seq)).toBe(1);
 			expect(await change(rows, () => rows.forgetAll())).toEqual({ forgotten: 1, keptInDoubt: 0 });

@@ -55,7 +55,7 @@ export async function openSqliteRows(folder: string, options: SqliteOptions = {}
 			WHERE seq > ? AND seq <= ? AND state IN (${openStates}) ORDER BY seq ${limited}`,
 	);
 	const forgotten = db.prepare("SELECT processor FROM forgotten WHERE id = ?");
-	const remember = db.prepare("DELETE FROM forgotten WHERE id = ?");
+	const dropForgotten = db.prepare("DELETE FROM forgotten WHERE id = ?");
 	const keepInFlight = db.prepare(
 		`INSERT OR REPLACE INTO forgotten SELECT id, processor FROM payment
 			WHERE seq > ? AND seq <= ? AND state = ${stateCode("in_flight")}`,
@@ -144,7 +144,7 @@ export async function openSqliteRows(folder: string, options: SqliteOptions = {}
 			const found = forgotten.get(paymentIdToBytes(id)) as { processor: number } | undefined;
 			return found && processors[found.processor];
 		},
-		remember: (id) => void remember.run(paymentIdToBytes(id)),
+		dropForgotten: (id) => void dropForgotten.run(paymentIdToBytes(id)),
 		forgetAll() {
 			// The marks say where payments in flight can be; nothing here reads the settled ones.
 			const inFlight = keepInFlight.run(marks.doneUpTo, marks.leasedUpTo).changes;
