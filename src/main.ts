@@ -25,7 +25,7 @@ import { exitOf, exitRefused, type ServiceSpec, supervise } from "./supervisor.t
 /** How long a service may take to be ready for the first time, ms. */
 const startMs = 60_000;
 /** Of the time for stopping, the part that calls under way may take. */
-const closeOfStop = 0.5;
+const closePart = 0.5;
 /** How long the log's last lines may take to be written, ms. */
 const lastLinesMs = 300;
 /** Left to itself V8 collects late and grows on; services keep little, but for the simulators, who keep every payment. */
@@ -112,7 +112,7 @@ function startCache(settings: Settings): ServiceProcess["start"] {
 				...settings,
 				dataDir: resolve(settings.dataDir),
 				addresses: [socket, rpc].map(({ address }) => formatAddress(address)),
-				closeMs: stopMs * closeOfStop,
+				closeMs: stopMs * closePart,
 				doubt: { pauseMinMs: doubtPauseMinMs, pauseMaxMs: doubtPauseMaxMs, parkAfterMs, parkedPauseMs },
 			},
 			log,
@@ -126,7 +126,7 @@ function startApi(settings: Settings): ServiceProcess["start"] {
 	return at([place], async (log) => {
 		const { serveRelayApi } = await import("./api/serve-relay.ts");
 		const cache = cacheAddress(settings);
-		return serveRelayApi({ ...settings, listen: place.address, cache, closeMs: settings.stopMs * closeOfStop }, log);
+		return serveRelayApi({ ...settings, listen: place.address, cache, closeMs: settings.stopMs * closePart }, log);
 	});
 }
 

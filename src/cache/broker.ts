@@ -42,7 +42,7 @@ export interface BrokerPorts extends Pick<ServeOptions, "routes" | "interceptors
 const batches = { "/payrelay.v1.QueueService/Enqueue": { sizeMax: 256, waitMs: 1 } };
 
 /** Of the time for closing, the part that draining may take. */
-const drainOfClose = 0.5;
+const drainPart = 0.5;
 
 const none: Broker = {
 	open: false,
@@ -102,7 +102,7 @@ export async function openBroker(settings: BrokerSettings, log: Logger, ports: B
 			};
 		},
 		async drain() {
-			const graceMs = closeMs * drainOfClose;
+			const graceMs = closeMs * drainPart;
 			const startMs = clock.monotonic();
 			const drained = async () => {
 				await Promise.all([server?.drain(graceMs), announcing?.close()]);

@@ -42,9 +42,9 @@ const inFlightCeiling = 768;
 /** At each processor at a time. */
 const healthCalls = 1;
 /** Of the time for stopping, the part that what is in flight has to end by itself. */
-const drainOfClose = 0.5;
+const drainPart = 0.5;
 /** And the part for answers of the queue that are still to come then. */
-const answersOfClose = 0.1;
+const answersPart = 0.1;
 
 export async function serveConsumer(settings: ConsumerProcessSettings, log: Logger): Promise<RunningConsumer> {
 	const clock = systemClock;
@@ -83,8 +83,8 @@ export async function serveConsumer(settings: ConsumerProcessSettings, log: Logg
 		address: `${rpc.address} to ${settings.urls.default} and ${settings.urls.fallback}`,
 		async close() {
 			stopWatching();
-			await consumer.close(settings.stopMs * drainOfClose);
-			await Promise.all([queue.close(settings.stopMs * answersOfClose), gateway.close()]);
+			await consumer.close(settings.stopMs * drainPart);
+			await Promise.all([queue.close(settings.stopMs * answersPart), gateway.close()]);
 			await rpc.close();
 		},
 	};
