@@ -194,6 +194,7 @@ export function createConsumer(options: ConsumerOptions): Consumer {
 			if (now) for (const { limiter } of Object.values(board)) limiter.setBound(inFlightMax);
 			dispatch.setConnected(now);
 		},
+		onError,
 	});
 
 	const watching = watchHealth(

@@ -1,6 +1,6 @@
 // The stream of jobs from the queue, kept open: over cuts and restarts of the queue, whatever is in hand is taken up
 // again, so that a charge in flight does not become a doubt.
-import type { Client } from "@connectrpc/connect";
+import { type Client, ConnectError } from "@connectrpc/connect";
 import { type Backoff, backoffMs } from "../backoff.ts";
 import type { Clock } from "../clock.ts";
 import type { Job as ProtoJob, QueueService } from "../gen/payrelay/v1/queue_service_pb.ts";
@@ -32,6 +32,8 @@ export interface StreamOptions {
 	/** Taken up again although their end came in the meantime: leases that nobody works under. */
 	readonly onStray: (hands: Hand[]) => void;
 	readonly onConnected: (connected: boolean, inFlightMax: number) => void;
+	/** Told of what is neither the queue's absence nor its answer; the stream is opened again all the same. */
+	readonly onError: (error: unknown) => void;
 }
 
 export interface JobStream {
@@ -104,12 +106,13 @@ export function createJobStream(options: StreamOptions): JobStream {
 				watchSilence(controller);
 				try {
 					await open(controller, () => {
-						if (tries > 0) log.info({ held: hands.size }, "connected to the queue again");
+						if (tries > 0) log.info({ held: hands.size }, "connected to the cache again");
 						tries = 0;
 					});
 				} catch (error) {
-					if (!signal.aborted && tries === 0)
-						log.warn({ reason: error instanceof Error ? error.message : String(error) }, "the queue is away");
+					if (signal.aborted) return;
+					if (!(error instanceof ConnectError)) options.onError(error);
+					else if (tries === 0) log.warn({ reason: error.message }, "the cache is away");
 				} finally {
 					cancelSilence?.();
 					signal.removeEventListener("abort", abort);
@@ -133,7 +136,9 @@ export function createJobStream(options: StreamOptions): JobStream {
 						const { lost } = await client.renew({ sessionId: session, tokens }, { signal, timeoutMs });
 						lose(lost);
 						hands.extend(some, askedAtMs, leaseMs);
-					} catch {
+					} catch (error) {
+						if (signal.aborted) return;
+						if (!(error instanceof ConnectError)) options.onError(error);
 						// Connecting anew says the same as a renewal, and finds out whether the queue is still there.
 						cut?.();
 					}

@@ -1,3 +1,4 @@
+import { Code, ConnectError } from "@connectrpc/connect";
 import { expect, test, vi } from "vitest";
 import { createHands, type Hand } from "../../src/consumer/hands.ts";
 import { createJobStream, type StreamClient } from "../../src/consumer/stream.ts";
@@ -11,6 +12,8 @@ function setup(wrap: (client: StreamClient, clock: FakeClock) => StreamClient = 
 	const hands = createHands(clock);
 	const heard: string[] = [];
 	const backlogs: number[] = [];
+	const warnings: string[] = [];
+	const mistakes: unknown[] = [];
 	const note = (what: string) => (some: Hand[]) =>
 		heard.push(`${what} ${some.map((hand) => hand.job.token).join(" ")}`.trim());
 	const stream = createJobStream({
@@ -22,7 +25,7 @@ function setup(wrap: (client: StreamClient, clock: FakeClock) => StreamClient = 
 		hands,
 		clock,
 		random: () => 0.5,
-		log: { info: () => {}, warn: () => {} } as never,
+		log: { info: () => {}, warn: (_: unknown, what: string) => warnings.push(what) } as never,
 		reconnect: { baseMs: 20, maxMs: 1_000 },
 		onBacklog: (payments) => backlogs.push(payments),
 		onJobs: note("jobs"),
@@ -31,10 +34,11 @@ function setup(wrap: (client: StreamClient, clock: FakeClock) => StreamClient = 
 			if (dropsLost) for (const hand of lost) hands.drop(hand);
 		},
 		onStray: note("stray"),
+		onError: (error) => mistakes.push(error),
 		onConnected: (connected, bound) => heard.push(connected ? `connected ${bound}` : "cut"),
 	});
 	const controller = new AbortController();
-	return { clock, cloud, hands, heard, backlogs, stream, controller };
+	return { clock, cloud, hands, heard, backlogs, warnings, mistakes, stream, controller };
 }
 
 test("jobs come with all that is known of them", async () => {
@@ -104,7 +108,7 @@ test("pauses between tries grow, and a queue that stays away is not hammered", a
 		...client,
 		dequeueBatch: () => {
 			tries++;
-			throw new Error("away");
+			throw new ConnectError("away", Code.Unavailable);
 		},
 	}));
 	void stream.run(controller.signal);
@@ -134,10 +138,52 @@ test("each cut of a stream that was well is mended soon, however many there were
 	expect(removed.mock.calls.length).toBe(added.mock.calls.length);
 });
 
+test("a cache that goes away is told of once; a mistake in the program is told as what it is", async () => {
+	const { clock, cloud, stream, warnings, mistakes, controller } = setup((client) => ({
+		...client,
+		renew: () => Promise.reject(mistake),
+	}));
+	const mistake = new TypeError("a mistake");
+	void stream.run(controller.signal);
+	await clock.settle();
+	cloud.cut();
+	await clock.advance(5_000);
+	expect(warnings).toEqual(["the cache is away"]);
+	expect(mistakes).toEqual([]);
+	cloud.heal();
+	await clock.advance(1_000);
+	void stream.renew(controller.signal);
+	cloud.offer(makeJob(1));
+	await clock.advance(3_400);
+	expect(mistakes).toEqual([mistake]);
+	controller.abort();
+	await clock.settle();
+});
+
+test("what the messages of a stream are refused for is a mistake in the program, and it is opened again all the same", async () => {
+	let tries = 0;
+	const { clock, stream, warnings, mistakes, controller } = setup((client) => ({
+		...client,
+		async *dequeueBatch() {
+			if (tries++ > 0) return;
+			const pin = { processor: 99, requestedAtUs: 0n };
+			yield { lost: [], jobs: [], leaseMs: 10_000, inFlightMax: 1, backlog: 0 } as never;
+			yield { lost: [], jobs: [{ ...makeJob(1), pin }], leaseMs: 0, inFlightMax: 0, backlog: 0 } as never;
+		},
+	}));
+	void stream.run(controller.signal);
+	await clock.advance(100);
+	expect(mistakes).toEqual([new Error("processor 99 is not known")]);
+	expect(warnings).toEqual([]);
+	expect(tries).toBeGreaterThan(1);
+	controller.abort();
+	await clock.settle();
+});
+
 test("a renewal that gets no answer makes the stream connect anew", async () => {
 	const { clock, cloud, stream, controller, hands } = setup((client) => ({
 		...client,
-		renew: () => Promise.reject(new Error("no answer")),
+		renew: () => Promise.reject(new ConnectError("no answer", Code.DeadlineExceeded)),
 	}));
 	void stream.run(controller.signal);
 	await clock.settle();
