@@ -73,7 +73,7 @@ program
 
 addDeadLetters(program);
 
-// Here, as commands that were added later would allow them too; its own action refuses them, by name.
+// Last, as commands that are added afterwards would inherit it: the action above refuses them, by name.
 program.allowExcessArguments();
 await program.parseAsync();
 
@@ -91,7 +91,7 @@ function run(name: string, settings: Settings, start: Start): Promise<void> {
 	return runServiceProcess({ name, supervised, stopMs, logLevel, logFormat, start: start(settings) });
 }
 
-/** Where one of these places cannot be had, it is refused by its setting's name. */
+/** Starts a service that listens at these places; where one of them cannot be had, the refusal names its setting. */
 function at(places: readonly Place[], start: ServiceProcess["start"]): ServiceProcess["start"] {
 	return async (log, fail) => {
 		try {
@@ -171,7 +171,7 @@ function processorUrl(settings: Settings, name: Processor): string {
 	return givenUrl(settings, name) || urlHere(processorPlace(settings, name).address);
 }
 
-/** What is wrong with the file of the key, if anything is: the services behind which the api would say so take seconds. */
+/** What is wrong with the file of the key, if anything is; asked at once, as the api would start, and say so, seconds later. */
 async function wrongAdminKey({ adminKeyFile }: Settings): Promise<string | undefined> {
 	if (adminKeyFile === "") return undefined;
 	const { readAdminKey } = await import("./api/admin-key.ts");
@@ -181,7 +181,7 @@ async function wrongAdminKey({ adminKeyFile }: Settings): Promise<string | undef
 	);
 }
 
-/** But for a socket beside the data, whose folder need not be there yet, and whose lock says more. */
+/** Where the services will listen; not the socket in the data folder, which need not be there yet, and whose lock says more. */
 function placesOfAll(settings: Settings): Place[] {
 	const { rpc, socket } = cachePlaces(settings);
 	return [

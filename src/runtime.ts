@@ -16,9 +16,9 @@ export function heapFlags({ oldMb, semiMb }: HeapBounds): string[] {
 }
 
 /**
- * Ends with what a start, a warm-up or much work left behind, where the runtime was started with `--expose-gc`: V8 would do so
- * later, beside payments, and stop a service on a part of a CPU for several periods of it. Compiled code whose objects
- * have died goes as well.
+ * Collects what a start, a warm-up or much work left behind, where the runtime was started with `--expose-gc`: V8 would do
+ * so later, beside payments, and stop a service on a part of a CPU for several periods of its scheduler. Compiled code
+ * whose objects have died goes as well.
  */
 export function collectGarbage(): void {
 	globalThis.gc?.();

@@ -1,6 +1,6 @@
-// Requests that a caller sends on one connection without waiting for answers: node:http begins with all of them at once. Here
-// so many are worked on at a time, the next ones wait, and nothing more is read while any does. Where more come in one read
-// than may wait, the connection is cut: each that waits takes some kilobytes.
+// Pipelined requests, which a caller sends on one connection without waiting for answers: node:http begins with all of them
+// at once. Here a bounded number is worked on at a time, the next ones wait, and nothing more is read while any does. Where
+// more come in one read than may wait, the connection is cut: each that waits takes some kilobytes.
 import type { ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 

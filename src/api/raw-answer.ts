@@ -6,7 +6,7 @@ let accepted = "";
 let acceptedAt = 0;
 let acceptedKeptS: number | undefined;
 
-/** Ends with its connection where it gives no time for which that is kept, s. Written once a second. */
+/** `keepAliveS`: for how long the connection is kept, s; without it the answer ends it. Its text is made once a second. */
 export function rawAccepted(keepAliveS: number | undefined): string {
 	today();
 	if (acceptedAt !== second || acceptedKeptS !== keepAliveS) {
@@ -37,7 +37,7 @@ function rawAnswer(
 let second = 0;
 let date = "";
 
-/** RFC 9110, 6.6.1: whoever has a clock says the date. Written once a second. */
+/** RFC 9110, 6.6.1: whoever has a clock says the date. Its text is made once a second. */
 function today(): string {
 	const now = Math.floor(Date.now() / 1000);
 	if (now !== second) {

@@ -43,7 +43,7 @@ export interface Cache {
 	close(): Promise<void>;
 }
 
-/** Leases that have run out are looked for so often in the length of a lease; so late they may end. */
+/** How often in the length of a lease those that have run out are looked for: by so much a lease may end too late. */
 const sweepsPerLease = 8;
 const sweepMinMs = 10;
 const sweepMaxMs = 1000;

@@ -150,7 +150,7 @@ export function createDispatcher(
 		for (const stream of streams.values()) stream.active = false;
 	}
 
-	/** Slice by slice to those in line, until the lane is empty or nobody has room. Was there any? */
+	/** Slice by slice to those in line, until the lane is empty or nobody has room. True where anything was dealt. */
 	async function dealLane(lane: Lane, hands: Map<Stream, Job[]>): Promise<boolean> {
 		let dealt = false;
 		let line = [...waiting];

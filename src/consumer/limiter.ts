@@ -20,7 +20,7 @@ export interface LimiterSettings {
 	 */
 	readonly start: number;
 	readonly startMs: number;
-	/** Nor above, whatever the deployment's bound. */
+	/** The limit never goes above, whatever the deployment's bound. */
 	readonly ceiling: number;
 	/** Requests for payments in doubt that may be open beside the others. */
 	readonly pursuitsMax: number;

@@ -89,7 +89,7 @@ export function openConnection(options: ConnectionOptions): Connection {
 	/** The newest stream; clients number theirs 1, 3, 5 … */
 	let lastId = side === "client" ? -1 : 0;
 	/** SETTINGS frames that have come. */
-	let greetings = 0;
+	let settingsFrames = 0;
 	let retired = false;
 	let over = false;
 	let heard = 0;
@@ -160,7 +160,7 @@ export function openConnection(options: ConnectionOptions): Connection {
 	function onFrame(kind: number, flags: number, id: number, payload: Buffer): void {
 		// What still comes after our own end is read for the peer's sake, who would lose what we sent to it last.
 		if (over || outgoing.ended) return;
-		if (greetings === 0 && kind !== type.settings) throw broken("the first frame is not SETTINGS");
+		if (settingsFrames === 0 && kind !== type.settings) throw broken("the first frame is not SETTINGS");
 		if (kind === type.data) onData(flags, id, payload);
 		else if (kind === type.windowUpdate) onWindowUpdate(id, payload);
 		else if (kind === type.headers) onHeaders(flags, id, payload);
@@ -169,7 +169,7 @@ export function openConnection(options: ConnectionOptions): Connection {
 		else if (kind === type.ping) onPing(flags, id, payload);
 		else if (kind === type.goaway) onGoaway(id, payload);
 		else if (kind === type.pushPromise || kind === type.continuation) throw broken(`a frame of type ${kind} came`);
-		// Nothing is thought of types that are not known (section 4.1).
+		// Frames of types that are not known are ignored (section 4.1).
 	}
 
 	/** `undefined` for a stream that has closed. */
@@ -233,10 +233,10 @@ export function openConnection(options: ConnectionOptions): Connection {
 		if (id !== 0) throw broken("SETTINGS of a stream");
 		if ((flags & flag.ack) !== 0) {
 			if (payload.length > 0) throw badSize("SETTINGS");
-			if (greetings === 0) throw broken("the first frame is not SETTINGS");
+			if (settingsFrames === 0) throw broken("the first frame is not SETTINGS");
 			return;
 		}
-		if (++greetings > limits.settingsFramesMax) throw tooMuch("changes of settings");
+		if (++settingsFrames > limits.settingsFramesMax) throw tooMuch("changes of settings");
 		for (const window of readWindows(payload, limits.settingsMax)) {
 			const by = window - streamSendWindow;
 			streamSendWindow = window;

@@ -10,6 +10,7 @@ const aside = "(state = 2 OR state = 3 OR state = 5)";
 const inDoubt = `state = ${stateCode("in_doubt")}`;
 const parked = `state = ${stateCode("parked")}`;
 
+/** Each with its parameters, in their order. */
 export interface AsideStatements {
 	/** Processor and time, the same again, and how many. */
 	readonly due: StatementSync;

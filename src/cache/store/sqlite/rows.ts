@@ -71,7 +71,7 @@ export async function openSqliteRows(folder: string, options: SqliteOptions = {}
 	);
 	const rowsOf = (statement: StatementSync, ...values: (number | Uint8Array)[]) =>
 		read(() => statement.all(...values) as unknown as Columns[]).map(rowOf);
-	/** Of both states: each is asked for `which`. */
+	/** For a query of two halves, one for payments in doubt and one for parked ones: `which` are the parameters of each. */
 	const duesOf = (statement: StatementSync, max: number, ...which: number[]): Due[] =>
 		read(() => statement.all(...which, ...which, max) as unknown as DueColumns[]).map(toDue);
 	/** What SQLite or the runtime cannot even read is damaged, too. */
