@@ -50,6 +50,7 @@ export async function serveRelayApi(settings: ApiProcessSettings, log: Logger): 
 			...(settings.carrier === "amqp" && { failFastMs: acceptDeadlineMs }),
 		},
 		onBreak: (error) => log.warn({ reason: error.message }, "the cache is away; it is tried again"),
+		onBack: (awayMs) => log.info({ awayMs: Math.round(awayMs) }, "connected to the cache again"),
 	});
 	let serving = true;
 	const { app, acceptPayment } = createApi(

@@ -79,12 +79,14 @@ export interface BatchClientOptions<Item, Outcome, I extends DescMessage, O exte
 	readonly bounds?: Partial<BatchBounds>;
 	/** Told once each time that the server is gone, and why; the client goes on by itself. */
 	readonly onBreak?: (error: ConnectError) => void;
+	/** Told once each time that it is back, after having been gone for so long, ms. */
+	readonly onBack?: (awayMs: number) => void;
 }
 
 export function createBatchClient<Item, Outcome, I extends DescMessage, O extends DescMessage>(
 	options: BatchClientOptions<Item, Outcome, I, O>,
 ): BatchClient<Item, Outcome> {
-	const { transport, batches, clock, random, onBreak } = options;
+	const { transport, batches, clock, random, onBreak, onBack } = options;
 	const bounds = { ...batchBounds, ...options.bounds };
 	const backoff = { baseMs: bounds.backoffMinMs, maxMs: bounds.backoffMaxMs };
 	const calls = createCalls(batches, clock, bounds.tickMs, late);
@@ -125,8 +127,11 @@ export function createBatchClient<Item, Outcome, I extends DescMessage, O extend
 	}
 
 	function up(): void {
-		downSinceMs = undefined;
 		failures = 0;
+		if (downSinceMs === undefined) return;
+		const awayMs = clock.monotonic() - downSinceMs;
+		downSinceMs = undefined;
+		onBack?.(awayMs);
 	}
 
 	async function run(): Promise<void> {

@@ -228,6 +228,24 @@ describe("cut streams", () => {
 		await lab.client.close(0);
 	});
 
+	test("that the server is gone, and that it is back, is told of once each, however many calls there are meanwhile", async () => {
+		const lab = createBatchLab(acceptAll);
+		await lab.clock.settle();
+		await lab.client.call(payment(1));
+		expect(lab.awayMs).toEqual([]);
+		lab.cut(true);
+		await lab.clock.advance(500);
+		const calls = [2, 3, 4].map((n) => lab.client.call(payment(n)));
+		lab.back();
+		await lab.clock.advance(200);
+		await Promise.all(calls);
+		await lab.client.call(payment(5));
+		expect(lab.breaks).toHaveLength(1);
+		expect(lab.awayMs).toHaveLength(1);
+		expect(lab.awayMs[0]).toBeGreaterThanOrEqual(500);
+		await lab.client.close(0);
+	});
+
 	test("a stream on which no answers come is given up for a new one", async () => {
 		const held = createHeld();
 		const lab = createBatchLab(held.handle, { stallMs: 2000, deadlineMs: 60_000 });

@@ -47,6 +47,7 @@ export function createBatchLab(handle: Handle, bounds: Partial<BatchBounds> = {}
 	const clock = createFakeClock();
 	const served = connectMemory(batchRoutes(handle));
 	const breaks: ConnectError[] = [];
+	const awayMs: number[] = [];
 	let away = false;
 	const cuts = new Set<AbortController>();
 	let opened = 0;
@@ -68,11 +69,13 @@ export function createBatchLab(handle: Handle, bounds: Partial<BatchBounds> = {}
 		random: () => 0.999,
 		bounds: { failFastMs: 1e9, stallMs: 1e9, steadyMs: 1e9, ...bounds },
 		onBreak: (error) => breaks.push(error),
+		onBack: (ms) => awayMs.push(ms),
 	});
 	return {
 		clock,
 		client,
 		breaks,
+		awayMs,
 		opened: () => opened,
 		/** Breaks the stream; while `stayAway`, opening it again is refused. */
 		cut(stayAway = false) {
