@@ -21,14 +21,15 @@ export interface WholeAnswer {
 /** How the processors answer every charge; others are parsed. */
 const usualSuccess = '{"message":"payment processed successfully"}';
 
+/** As the standard allows, a byte order mark before the text is passed over. */
+const parseJson = (body: string) => parseJsonObject(body.startsWith("\ufeff") ? body.slice(1) : body);
+
 export function readCharge({ status, body, framed }: WholeAnswer): ChargeAnswer {
 	const malformed: ChargeAnswer = { kind: "unknown", why: "malformed" };
 	if (!framed) return malformed;
 	switch (status) {
 		case 200:
-			return body === usualSuccess || typeof parseJsonObject(body)?.message === "string"
-				? { kind: "charged" }
-				: malformed;
+			return body === usualSuccess || typeof parseJson(body)?.message === "string" ? { kind: "charged" } : malformed;
 		case 422:
 			return { kind: "duplicate" };
 		case 429:
@@ -44,7 +45,7 @@ export function readCharge({ status, body, framed }: WholeAnswer): ChargeAnswer 
 export function readReadBack(processor: Processor, id: string, { status, body, framed }: WholeAnswer): ReadBackAnswer {
 	if (framed && status === 404) return { kind: "absent" };
 	if (!framed || status !== 200) return { kind: "no_answer" };
-	const found = parseJsonObject(body);
+	const found = parseJson(body);
 	if (!found || typeof found.correlationId !== "string" || typeof found.requestedAt !== "string")
 		return { kind: "no_answer" };
 	const amount = amountSource(found.amount);
@@ -63,7 +64,7 @@ export const notReached: HealthAnswer = { reachable: false, failing: false, minR
 
 /** Anything but 200 with the two fields counts as not reached: 429 and garbage say nothing about charges either. */
 export function readHealth({ status, body, framed }: WholeAnswer): HealthAnswer {
-	const found = framed && status === 200 ? parseJsonObject(body) : undefined;
+	const found = framed && status === 200 ? parseJson(body) : undefined;
 	if (typeof found?.failing !== "boolean" || typeof found.minResponseTime !== "number") return notReached;
 	const minResponseMs = Math.ceil(found.minResponseTime);
 	if (!(minResponseMs >= 0 && minResponseMs <= minResponseMaxMs)) return notReached;

@@ -17,8 +17,11 @@ type NoAnswerWhy = "aborted" | "connection" | "malformed";
 
 export type Request = Pick<Dispatcher.DispatchOptions, "method" | "path" | "headers" | "body">;
 
-/** For whole texts only: with parts of one it would take a converter of its own each time. */
-const utf8 = new TextDecoder();
+/**
+ * For whole texts only: with parts of one it would take a converter of its own each time. A byte order mark stays: a body
+ * that is nothing else is not empty.
+ */
+const utf8 = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /**
  * undici calls `onRequestStart` on a connection that is established, before it writes: what ends before that call never
@@ -82,7 +85,7 @@ class Handler implements Dispatcher.DispatchHandler {
 
 	onResponseStart(_: Dispatcher.DispatchController, status: number, headers: Record<string, unknown>): void {
 		this.#status = status;
-		this.#framed = headers["content-length"] !== undefined || headers["transfer-encoding"] !== undefined;
+		this.#framed = headers["content-length"] !== undefined || endsInChunks(headers["transfer-encoding"]);
 	}
 
 	onResponseData(_: Dispatcher.DispatchController, chunk: Buffer): void {
@@ -104,4 +107,9 @@ class Handler implements Dispatcher.DispatchHandler {
 	onResponseError(_: Dispatcher.DispatchController, error: Error): void {
 		this.give(error.name === "HTTPParserError" ? "malformed" : "connection");
 	}
+}
+
+/** An answer in any other coding goes on until its connection ends. One header comes as text, several as a list. */
+function endsInChunks(transferEncoding: unknown): boolean {
+	return transferEncoding !== undefined && /(?:^|[\t ,])chunked[\t ]*$/i.test(String(transferEncoding));
 }

@@ -99,6 +99,24 @@ test("a 500 that was cut before its body could come, or that ends with its line,
 	expect((await chargeAt(cut(chunked))).kind).toBe("unknown");
 	expect((await chargeAt(cut("HTTP/1.0 500 Oops\r\n\r\n"))).kind).toBe("unknown");
 	expect((await chargeAt(cut("HTTP/1.1 500 Oops\r\nContent-"))).kind).toBe("unknown");
+	for (const coding of ["gzip", "identity", "chunked, gzip", "unchunked"]) {
+		const coded = `HTTP/1.1 500 Oops\r\nTransfer-Encoding: ${coding}\r\n\r\n`;
+		expect((await chargeAt(cut(coded))).kind, coding).toBe("unknown");
+	}
+});
+
+test("a transfer coding that ends in chunks tells its end, however it is written", async () => {
+	for (const coding of ["Chunked", "gzip, chunked", "gzip\r\nTransfer-Encoding: chunked "]) {
+		const coded = `HTTP/1.1 500 Oops\r\nTransfer-Encoding: ${coding}\r\n\r\n0\r\n\r\n`;
+		expect(await chargeAt((socket) => socket.write(coded)), coding).toEqual({ kind: "not_charged", why: "failing" });
+	}
+});
+
+test("a byte order mark alone is a body, and one before an answer does no harm", async () => {
+	const mark = "\u00ef\u00bb\u00bf";
+	const answer = (text: string) => (socket: Socket) => socket.write(text, "latin1");
+	expect(await chargeAt(answer(http("500 Oops", mark)))).toEqual(unknown("status"));
+	expect(await chargeAt(answer(http("200 OK", mark + success)))).toEqual({ kind: "charged" });
 });
 
 test("an answer of success whose body is cut is unknown", async () => {
