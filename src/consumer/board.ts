@@ -4,7 +4,7 @@ import { type Processor, processors } from "../payment/payment.ts";
 import { type Breaker, type BreakerSettings, createBreaker } from "./breaker.ts";
 import { createLatencies, type Latencies } from "./latency.ts";
 import { createLimiter, type Limiter, type LimiterSettings } from "./limiter.ts";
-import type { ChargeAnswer, HealthAnswer } from "./ports.ts";
+import type { HealthAnswer } from "./ports.ts";
 import type { ProcessorKnowledge } from "./route.ts";
 import { createStopwatch } from "./stopwatch.ts";
 
@@ -21,8 +21,8 @@ export interface Site {
 	tell(answer: HealthAnswer, ageMs: number): void;
 	/** After each look for work: do payments still wait for a processor or a worker, and is no worker free? */
 	setQueued(queued: boolean, noWorker: boolean): void;
-	/** A charge was answered. */
-	answered(answer: ChargeAnswer): void;
+	/** It has charged a payment. */
+	charged(): void;
 }
 
 export type Board = Readonly<Record<Processor, Site>>;
@@ -96,8 +96,7 @@ function createSite(processor: Processor, { limiter: limits, breaker: breaks, cl
 			if (!queued || breaker.state !== "closed") behind.run("back");
 			else if (noWorker || limiter.free === 0) behind.run("on");
 		},
-		answered(answer) {
-			if (answer.kind !== "charged" && answer.kind !== "duplicate") return;
+		charged() {
 			successAtMs = clock.monotonic();
 			failingSinceMs = undefined;
 		},

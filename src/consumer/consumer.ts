@@ -14,7 +14,7 @@ import { createGiveBack } from "./give-back.ts";
 import { createHands, type Hand } from "./hands.ts";
 import { type HealthClient, watchHealth } from "./health.ts";
 import { createLatencies } from "./latency.ts";
-import { withBoard } from "./observe.ts";
+import { observeDuplicate, withBoard } from "./observe.ts";
 import type { Pace } from "./pace.ts";
 import { createPool, type Finish } from "./pool.ts";
 import type { Gateway, Queue } from "./ports.ts";
@@ -108,6 +108,7 @@ export function createConsumer(options: ConsumerOptions): Consumer {
 				} else if (isRetry) budget.retried();
 				else budget.earn();
 			},
+			duplicate: (hand, processor, shown) => observeDuplicate(board[processor], shown, hand.job.id),
 			settled: (_, ms) => commits.add(ms),
 		},
 	};

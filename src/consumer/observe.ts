@@ -18,12 +18,16 @@ export function loadSign(answer: ChargeAnswer): LoadSign {
 	}
 }
 
-/** An abort of our own says nothing about the processor; one that turns charges away does not charge either. */
+/**
+ * An abort of our own says nothing about the processor; one that turns charges away does not charge either. What a
+ * duplicate says is known once it was read back.
+ */
 export function breakerSign(answer: ChargeAnswer): BreakerSign | undefined {
 	switch (answer.kind) {
 		case "charged":
-		case "duplicate":
 			return "charged";
+		case "duplicate":
+			return undefined;
 		case "not_charged":
 			return answer.why === "aborted" ? undefined : "not_charged";
 		case "unknown":
@@ -42,7 +46,13 @@ export function observe(site: Site, answer: ChargeAnswer, tookMs: number, id: st
 	site.limiter.observe(loadSign(answer), tookMs);
 	const sign = breakerSign(answer);
 	if (sign) site.breaker.record(sign, id);
-	site.answered(answer);
+	if (answer.kind === "charged") site.charged();
+}
+
+/** One that calls every payment a duplicate and cannot show a charge leaves each of them in doubt. */
+export function observeDuplicate(site: Site, shown: boolean, id: string): void {
+	site.breaker.record(shown ? "charged" : "unknown", id);
+	if (shown) site.charged();
 }
 
 /** The gateway, with the board told of every answer to a charge. */

@@ -29,6 +29,8 @@ export interface WorkPorts {
 export interface WorkWatch {
 	/** Of every pin that was wanted, also where the lease was gone and the queue was not asked. */
 	pinned(hand: Hand, processor: Processor, outcome: PinOutcome["outcome"] | "lost"): void;
+	/** Of every duplicate that was read back: did the processor show the charge? */
+	duplicate(hand: Hand, processor: Processor, shown: boolean): void;
 	/** From the processor's answer to the ledger's commit, ms. */
 	settled(processor: Processor, ms: number): void;
 }
@@ -110,7 +112,10 @@ function charge(hand: Hand, pin: Pin, ports: WorkPorts, signal: AbortSignal): Pr
 async function readBack(hand: Hand, processor: Processor, ports: WorkPorts, signal: AbortSignal): Promise<ChargeEvent> {
 	if (signal.aborted) return { on: "read_back", answer: { kind: "no_answer" } };
 	if (hand.result === "unasked") hand.result = "none";
-	return { on: "read_back", answer: await ports.gateway.readBack(processor, hand.job.id, signal) };
+	const answer = await ports.gateway.readBack(processor, hand.job.id, signal);
+	// After a POST only a duplicate is read back. An abort of our own says nothing about the processor.
+	if (hand.sent && !signal.aborted) ports.watch.duplicate(hand, processor, answer.kind === "found");
+	return { on: "read_back", answer };
 }
 
 function settle(hand: Hand, charge: Charge, proof: Proof, ports: WorkPorts, signal: AbortSignal): Promise<ChargeEvent> {

@@ -8,6 +8,7 @@ const troubleS = 30;
 /** What the relay promises after the last fault. */
 const drainMaxS = 30;
 
+const duplicate: ChargeAnswer = { kind: "duplicate" };
 const tooMany: ChargeAnswer = { kind: "not_charged", why: "too_many" };
 
 /** What the budget allows while no processor does well. */
@@ -36,3 +37,20 @@ for (const { who, flaky, flowing } of [
 		},
 		computingMs,
 	);
+
+test(
+	"a processor that calls every payment a duplicate, and has none of them, is given few: the other one charges",
+	async () => {
+		const relay = createRelay(1);
+		await relay.post(2);
+		relay.world.answer = (processor) => (processor === "default" ? duplicate : charged);
+		await relay.post(troubleS);
+		const { accepted, inDoubt, retries } = await relay.figures();
+		expect(inDoubt).toBeLessThan(accepted * 0.05);
+		expect(retries).toBeLessThanOrEqual(retriesAllowed(relay.consumer().firsts, 2 + troubleS));
+		relay.world.answer = () => charged;
+		expect(await relay.drainedS(2 * drainMaxS)).toBeLessThanOrEqual(drainMaxS);
+		await relay.close();
+	},
+	computingMs,
+);

@@ -140,7 +140,7 @@ test("limiter and breaker: what an answer says of load and of health", () => {
 	expect(breakerSign({ kind: "not_charged", why: "failing" })).toBe("not_charged");
 	expect(breakerSign({ kind: "not_charged", why: "refused" })).toBe("not_charged");
 	expect(breakerSign({ kind: "unknown", why: "timeout" })).toBe("unknown");
-	expect(breakerSign({ kind: "duplicate" })).toBe("charged");
+	expect(breakerSign({ kind: "duplicate" })).toBeUndefined();
 });
 
 test("retry budget: retries add at most a tenth of all attempts, beyond the burst and the trickle", async () => {

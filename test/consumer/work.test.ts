@@ -14,6 +14,7 @@ function setup(more: Partial<Job> = {}) {
 	const controller = new AbortController();
 	hand.abort = () => controller.abort();
 	const pins: string[] = [];
+	const shown: boolean[] = [];
 	const commits: number[] = [];
 	const world = { repeats: true };
 	const ports: WorkPorts = {
@@ -24,10 +25,14 @@ function setup(more: Partial<Job> = {}) {
 		random: () => 0.5,
 		pause: { baseMs: 20, maxMs: 1000 },
 		mayRepeat: () => world.repeats,
-		watch: { pinned: (_: Hand, __, outcome) => pins.push(outcome), settled: (_, ms) => commits.push(ms) },
+		watch: {
+			pinned: (_: Hand, __, outcome) => pins.push(outcome),
+			duplicate: (_, __, isShown) => shown.push(isShown),
+			settled: (_, ms) => commits.push(ms),
+		},
 	};
 	const begin = (processor: "default" | "fallback" = "default") => work(hand, processor, ports, controller.signal);
-	return { clock, queue, gateway, hands, hand, controller, calls: queue.calls, pins, commits, world, begin };
+	return { clock, queue, gateway, hands, hand, controller, calls: queue.calls, pins, shown, commits, world, begin };
 }
 
 const doubt = { pin: { processor: "default", requestedAtUs: sentAtUs }, attempts: 1 } as const;
@@ -92,6 +97,35 @@ test("a duplicate is read back, and stays in doubt where that fails", async () =
 	gateway.readBackAs = async () => ({ kind: "no_answer" });
 	expect(await begin()).toBe("released");
 	expect(calls.slice(-2)).toEqual(["read 07 default", "release 7 unknown"]);
+});
+
+test("whether a processor shows the charge that makes a duplicate is told, unless the asking was aborted", async () => {
+	const found = {
+		kind: "found",
+		charge: { processor: "default", amountCents: 1990n, requestedAtUs: sentAtUs },
+	} as const;
+	for (const [answer, told] of [
+		[found, [true]],
+		[{ kind: "absent" }, [false]],
+		[{ kind: "no_answer" }, [false]],
+	] as const) {
+		const { begin, gateway, shown } = setup();
+		gateway.chargeAs = async () => ({ kind: "duplicate" });
+		gateway.readBackAs = async () => answer;
+		await begin();
+		expect(shown).toEqual(told);
+	}
+	const aborted = setup();
+	aborted.gateway.chargeAs = async () => ({ kind: "duplicate" });
+	aborted.gateway.readBackAs = async () => {
+		aborted.controller.abort();
+		return { kind: "no_answer" };
+	};
+	await aborted.begin();
+	const pursued = setup(doubt);
+	pursued.gateway.readBackAs = async () => found;
+	await pursued.begin();
+	expect([...aborted.shown, ...pursued.shown]).toEqual([]);
 });
 
 test("a pin that got no answer is given back as not charged: nothing was sent", async () => {

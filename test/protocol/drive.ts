@@ -169,7 +169,7 @@ export const driveForReal: Driver = (
 			random: prng.next,
 			pause: { baseMs: 5, maxMs: repeatMaxMs },
 			mayRepeat: () => !world.chaos || prng.chance(weather.mayRepeat),
-			watch: { pinned() {}, settled() {} },
+			watch: { pinned() {}, duplicate() {}, settled() {} },
 		},
 		controller.signal,
 	).then(
