@@ -1,6 +1,6 @@
 // Moments in whole microseconds since the Unix epoch, UTC: what the processors record, and finer than `Date` can hold.
 
-const iso = /^(\d{4})-(\d{2})-(\d{2})[Tt ](\d{2}):(\d{2})(?::(\d{2})(?:[.,](\d{1,9}))?)?(Z|z|[+-]\d{2}:?\d{2})?$/;
+const iso = /^(\d{4})-(\d{2})-(\d{2})[Tt ](\d{2}):(\d{2})(?::(\d{2})(?:[.,](\d{1,9}))?)?(Z|z|[+-]\d{2}(?::?\d{2})?)?$/;
 
 /** The last microsecond that a double holds exactly, in the year 2255; later moments are folded onto it. */
 export const instantMaxUs = Number.MAX_SAFE_INTEGER;

@@ -31,6 +31,15 @@ describe("a moment", () => {
 		);
 	});
 
+	test("may have a zone of whole hours only, as PostgreSQL writes it", () => {
+		const noonUs = Date.UTC(2026, 0, 1, 12) * 1000;
+		expect(parseInstant("2026-01-01 12:00:00.000007+00")).toBe(noonUs + 7);
+		expect(parseInstant("2026-01-01 07:00:00.000007-05")).toBe(noonUs + 7);
+		expect(parseInstant("2026-01-01T12:00:00+24")).toBeUndefined();
+		expect(parseInstant("2026-01-01T12:00:00+5")).toBeUndefined();
+		expect(parseInstant("2026-01-01T12:00:00+05:")).toBeUndefined();
+	});
+
 	test("finer than a microsecond is cut, or rounded up as a lower bound", () => {
 		const nanos = fc.integer({ min: 0, max: 999_999_999 });
 		fc.assert(
