@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { createServer } from "node:net";
 import { expect, onTestFinished, test } from "vitest";
 import { connectAmqp } from "../../src/amqp/connection.ts";
-import { systemClock } from "../../src/clock.ts";
+import { type Clock, systemClock } from "../../src/clock.ts";
 import { amqpSettings } from "./settings.ts";
 
 test("where TLS is spoken to a port that does not, it is said in words, and tried again", async () => {
@@ -31,4 +31,28 @@ test("where TLS is spoken to a port that does not, it is said in words, and trie
 	await connection.close();
 	const words = `port ${port} of 127.0.0.1 does not speak TLS: see the port and the amqps in AMQP_URL`;
 	expect(told).toEqual(Array(2).fill(`no connection to the broker at 127.0.0.1:${port}: ${words}`));
+});
+
+test("where nothing listens it is tried again with growing pauses, up to a bound", async () => {
+	const server = createServer().listen(0, "127.0.0.1");
+	await once(server, "listening");
+	const { port } = server.address() as { readonly port: number };
+	await once(server.close(), "close");
+	const pauses: number[] = [];
+	const enough = Promise.withResolvers<void>();
+	const clock: Clock = {
+		...systemClock,
+		after(ms, task) {
+			if (pauses.push(ms) === 8) enough.resolve();
+			return systemClock.after(0, task);
+		},
+	};
+	const connection = connectAmqp(amqpSettings(`amqp://127.0.0.1:${port}`), "test", {
+		clock,
+		random: () => 0,
+		onFault() {},
+	});
+	await enough.promise;
+	await connection.close();
+	expect(pauses.slice(0, 8)).toEqual([50, 100, 200, 400, 800, 1_000, 1_000, 1_000]);
 });

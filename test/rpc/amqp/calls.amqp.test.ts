@@ -87,6 +87,14 @@ describe.skipIf(!brokerInstalled)("a call", () => {
 		expect(await raw.get(queue)).toBe(false);
 	});
 
+	test("R7 a call without a deadline has one all the same", async () => {
+		const raw = await lab.raw();
+		await raw.assertQueue(lab.queue);
+		const { client } = lab.client({ bounds: { unaryMaxMs: 200 } });
+		expect((await failure(client.unary({}))).code).toBe(Code.DeadlineExceeded);
+		await eventually(async () => (await raw.checkQueue(lab.queue)).messageCount === 0);
+	});
+
 	test("R7 the handler has the rest of the deadline, not all of it", async () => {
 		const given = Promise.withResolvers<number | undefined>();
 		const routes = (router: Parameters<ReturnType<typeof createCarrierLab>["routes"]>[0]) =>
@@ -159,17 +167,32 @@ describe.skipIf(!brokerInstalled)("a call", () => {
 		const wrongType = { ...request, header: new Headers({ "content-type": "text/html" }) };
 		const noPath = requestProperties(request, undefined);
 		raw.sendToQueue(lab.queue, noMessage, requestProperties(request, undefined));
-		raw.sendToQueue(lab.queue, noMessage, requestProperties(wrongType, undefined));
+		raw.sendToQueue(lab.queue, Buffer.alloc(0), requestProperties(wrongType, undefined));
 		raw.sendToQueue(lab.queue, noMessage, { ...noPath, headers: { ...noPath.headers, path: 7 } });
 		await eventually(() => answers.length === 3);
 		expect(answers.map((answer) => JSON.parse(answer).code)).toEqual(Array(3).fill("invalid_argument"));
 		const dead = deadLetterQueue(lab.namespace);
 		await eventually(async () => (await raw.checkQueue(dead)).messageCount === 3);
-		const letter = await raw.get(dead);
-		if (letter === false) throw new Error("there is no dead letter");
-		expect(letter.content).toEqual(noMessage);
-		expect(letter.properties.headers?.["x-death"]?.[0]).toMatchObject({ reason: "rejected" });
+		const letters = [await raw.get(dead), await raw.get(dead), await raw.get(dead)].filter(
+			(letter) => letter !== false,
+		);
+		expect(letters.map(({ content }) => content.toString("hex")).sort()).toEqual(["", "ffffff", "ffffff"]);
+		for (const { properties } of letters)
+			expect(properties.headers?.["x-death"]?.[0]).toMatchObject({ reason: "rejected" });
 		expect(server.counters.unreadable).toBe(3);
+	});
+
+	test("R10 a request that names nobody who may be answered is a dead letter, and answered to nobody", async () => {
+		const { server } = await lab.serve(createCarrierLab());
+		const raw = await lab.raw();
+		const { queue } = await raw.assertQueue("", { exclusive: true });
+		const nobody = requestProperties(requestOf(queue), undefined);
+		const { replyTo: _, ...unnamed } = nobody;
+		for (const properties of [nobody, unnamed]) raw.sendToQueue(lab.queue, Buffer.alloc(0), properties);
+		const dead = deadLetterQueue(lab.namespace);
+		await eventually(async () => (await raw.checkQueue(dead)).messageCount === 2);
+		expect(await raw.get(queue)).toBe(false);
+		expect(server.counters).toMatchObject({ requests: 2, unreadable: 2, served: 0 });
 	});
 
 	test("R10 a request with headers that cannot be decoded is set aside, and costs no other call anything", async () => {
@@ -222,27 +245,29 @@ describe.skipIf(!brokerInstalled)("a call", () => {
 		expect((await lab.client().client.unary({ text: "the caller is back" })).text).toBe("the caller is back");
 	});
 
-	test("R16 beyond what may wait in the queue a call is RESOURCE_EXHAUSTED", async () => {
+	test.each([
+		["requests", { queueMax: 4 }, ""],
+		["bytes", { queueMaxBytes: 4_000 }, "x".repeat(1_000)],
+	])("R16 beyond the %s that may wait in the queue a call is RESOURCE_EXHAUSTED", async (_, bounds, text) => {
 		const served = createCarrierLab();
-		const bounds = { queueMax: 4 };
 		const before = await lab.serve({ ...served, bounds });
 		await before.server.close(1000);
 		const { client } = lab.client();
 		const raw = await lab.raw();
 		const call = () =>
-			client.unary({}, { timeoutMs: 20_000 }).then(
+			client.unary({ text }, { timeoutMs: 20_000 }).then(
 				() => "answered",
 				({ code }) => Code[code],
 			);
 		const first = Array.from({ length: 10 }, call);
 		// The queue tells its publishers that it is full some moments after it is.
-		await eventually(async () => (await raw.checkQueue(lab.queue)).messageCount >= bounds.queueMax);
+		await eventually(async () => (await raw.checkQueue(lab.queue)).messageCount >= 4);
 		await systemClock.sleep(200);
 		const later = await Promise.all(Array.from({ length: 50 }, call));
 		expect(later).toEqual(Array(50).fill("ResourceExhausted"));
 		await lab.serve({ ...served, bounds });
 		const outcomes = await Promise.all(first);
-		expect(outcomes.filter((outcome) => outcome === "answered").length).toBeGreaterThanOrEqual(bounds.queueMax);
+		expect(outcomes.filter((outcome) => outcome === "answered").length).toBeGreaterThanOrEqual(4);
 		expect(new Set(outcomes).isSubsetOf(new Set(["answered", "ResourceExhausted"]))).toBe(true);
 		expect(await call()).toBe("answered");
 	});

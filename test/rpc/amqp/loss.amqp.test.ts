@@ -9,7 +9,7 @@ import { report } from "../../system/conditions.ts";
 import { failure } from "../carrier-contract.ts";
 import { createCarrierLab } from "../carrier-service.ts";
 import { CarrierService } from "../gen/carrier/v1/carrier_pb.ts";
-import { type AmqpLab, closeMsMax, createAmqpLab, eventually } from "./lab.ts";
+import { type AmqpLab, closeMsMax, createAmqpLab, eventually, mailboxOf } from "./lab.ts";
 
 const patienceMs = 2_000;
 let broker: Broker;
@@ -84,6 +84,7 @@ describe.skipIf(!brokerInstalled)("a broker", () => {
 		const repeatable = side.client.again({ text: "repeatable" });
 		const stream = failure(Array.fromAsync(side.client.count({})));
 		await eventually(() => held.begun.unary === 1 && held.begun.again === 1);
+		const former = mailboxOf(side, lab.namespace);
 		await side.closeChannel(0);
 		for (const error of [await call, await stream]) {
 			expect(error.code).toBe(Code.Unavailable);
@@ -95,6 +96,9 @@ describe.skipIf(!brokerInstalled)("a broker", () => {
 		expect(side.rpc.counters.retried).toBe(1);
 		expect(side.connection.counters).toMatchObject({ channelsClosed: 1, reconnects: 0 });
 		expect((await side.client.unary({ text: "after" })).text).toBe("after");
+		const raw = await lab.raw();
+		raw.on("error", () => {});
+		await expect(raw.checkQueue(former)).rejects.toThrow("404");
 	});
 
 	test("R14 that closes a receiver's channel under a call has it answered all the same", async () => {

@@ -120,14 +120,18 @@ describe.skipIf(!brokerInstalled)("receivers", () => {
 		expect(side.server.counters).toMatchObject({ redelivered: 1, repeated: 2 });
 	});
 
-	test("R5 requests of two callers are two, however alike these name them", async () => {
+	test("R5 requests of two callers or of two methods are two, however alike these name them", async () => {
+		const echo = ({ text }: { readonly text: string }) => ({ text });
 		const { server } = await lab.serve({
-			routes: (router) => router.service(CarrierService, { unary: ({ text }) => ({ text }) }),
+			routes: (router) => router.service(CarrierService, { unary: echo, again: echo }),
 		});
 		const asked = { headers: { "idempotency-key": "the same" } };
-		for (const text of ["of one", "of the other"])
-			expect((await lab.client().client.unary({ text }, asked)).text).toBe(text);
-		expect(server.counters).toMatchObject({ served: 2, repeated: 0 });
+		for (const text of ["of one", "of the other"]) {
+			const { client } = lab.client();
+			expect((await client.unary({ text }, asked)).text).toBe(text);
+			expect((await client.again({ text: `${text} again` }, asked)).text).toBe(`${text} again`);
+		}
+		expect(server.counters).toMatchObject({ served: 4, repeated: 0 });
 	});
 
 	test("R11 a request that kills whoever takes it is a dead letter after four deliveries", {

@@ -184,6 +184,19 @@ describe.skipIf(!brokerInstalled)("R17 a stream", () => {
 		expect(server.counters.streamsLost).toBe(1);
 	});
 
+	test("R17 that nobody takes ends with UNAVAILABLE, long before its deadline", async () => {
+		const raw = await lab.raw();
+		await raw.assertQueue(lab.queue);
+		const { client } = lab.client({ bounds: { acceptMaxMs: 200 } });
+		const untaken = failure(collect(client.count({ to: 1 }, { timeoutMs: 60_000 }), []));
+		expect(await untaken).toMatchObject({
+			code: Code.Unavailable,
+			rawMessage: "nobody took the stream within 200 ms",
+		});
+		// Nor does anybody take it later.
+		await eventually(async () => (await raw.checkQueue(lab.queue)).messageCount === 0);
+	});
+
 	test("R17 whose server closes ends at its caller with UNAVAILABLE, at once after the grace", async () => {
 		const { server } = await lab.serve(createCarrierLab());
 		const { client } = lab.client();
