@@ -18,7 +18,7 @@ import { failure } from "../carrier-contract.ts";
 import { createCarrierLab } from "../carrier-service.ts";
 import { CarrierService, UnaryRequestSchema, UnaryResponseSchema } from "../gen/carrier/v1/carrier_pb.ts";
 import { traceToServer } from "../trace-to-server.ts";
-import { type AmqpLab, carrierName, createAmqpLab, eventually } from "./lab.ts";
+import { type AmqpLab, carrierName, createAmqpLab, eventually, mailboxOf } from "./lab.ts";
 
 let lab: AmqpLab;
 beforeEach(() => {
@@ -60,6 +60,20 @@ describe.skipIf(!brokerInstalled)("a call", () => {
 			await eventually(() => rpc.counters.late === 2 * calls);
 			expect(rpc.counters.malformed).toBe(calls);
 		}
+	});
+
+	test("R6 a frame that names a queue of somebody else is dropped, and nothing is sent there", async () => {
+		const side = lab.client();
+		await side.rpc.ready();
+		const raw = await lab.raw();
+		const { queue } = await raw.assertQueue("", { exclusive: true });
+		const mailbox = mailboxOf(side, lab.namespace);
+		raw.sendToQueue(mailbox, Buffer.alloc(0), frameProperties({ kind: "accept", call: "unknown" }, queue));
+		await eventually(() => side.rpc.counters.malformed + side.rpc.counters.late === 1);
+		await lab.serve(createCarrierLab());
+		expect((await side.client.unary({ text: "the next" })).text).toBe("the next");
+		expect(await raw.get(queue)).toBe(false);
+		expect(side.rpc.counters).toMatchObject({ malformed: 1, late: 0 });
 	});
 
 	test("R7 a caller's deadline ends its call, and a request that waited too long is dropped by the broker", async () => {

@@ -85,6 +85,17 @@ describe.skipIf(!brokerInstalled)("R18: a receiver", () => {
 		expect((await call).text).toBe("held");
 		expect(server.counters).toMatchObject({ requests: 1, served: 1, redelivered: 0 });
 	});
+
+	test("that is drained leaves what comes then to the next one", async () => {
+		const { held, server, call } = await holdOne();
+		held.letGo();
+		await server.drain(60_000);
+		const next = await lab.serve(held);
+		const { client } = lab.client();
+		await Promise.all(Array.from({ length: 8 }, () => client.unary({})));
+		await call;
+		expect([server.counters.requests, next.server.counters.requests]).toEqual([1, 8]);
+	});
 });
 
 describe.skipIf(!brokerInstalled)("R15: a receiver", () => {
