@@ -44,6 +44,11 @@ const batches = { "/payrelay.v1.QueueService/Enqueue": { sizeMax: 256, waitMs: 1
 /** Of the time for closing, the part that draining may take. */
 const drainPart = 0.5;
 
+/** A broker closes a connection that has gone without a word within so many of its heartbeats. */
+const heartbeatsToNotice = 3;
+/** How long a start waits for such a one of another cache at most, ms. */
+const ownWaitMaxMs = 30_000;
+
 const none: Broker = {
 	open: false,
 	addresses: [],
@@ -59,9 +64,23 @@ export async function openBroker(settings: BrokerSettings, log: Logger, ports: B
 	const onFault = (error: unknown, what: string) => log.warn({ reason: String(error) }, what);
 	const { connection, address } = await connectBroker(settings, "cache", { clock, onFault });
 	// Events wait in the store for a broker that is not there; calls cannot come without it.
-	if (carrier === "amqp") await connection.ready();
+	if (carrier === "amqp") {
+		await connection.ready();
+		await own();
+	}
 	const server = carrier === "amqp" ? await serve() : undefined;
 	const announcing = events === "amqp" ? await announce() : undefined;
+
+	async function own() {
+		const { ownNamespace } = await import("../rpc/amqp/owner.ts");
+		const waitMs = Math.min(heartbeatsToNotice * settings.amqpHeartbeatS * 1000, ownWaitMaxMs);
+		try {
+			await ownNamespace(connection, namespace, clock, waitMs);
+		} catch (refusal) {
+			await connection.close();
+			throw refusal;
+		}
+	}
 
 	async function serve() {
 		const { serveAmqp } = await import("../rpc/amqp/server.ts");

@@ -75,6 +75,24 @@ describe.skipIf(!brokerInstalled)("a relay over a broker", () => {
 				expect(relay.output()).not.toContain("wr0ng");
 			});
 
+	test("beside another relay of the same namespace it refuses to start, says why, and takes nothing from it", {
+		timeout: 2 * testMaxMs,
+	}, async () => {
+		const { namespace, settings } = overBroker(broker.url);
+		const lab = await startLab({ settings });
+		const load = startLoad(lab.relay.url, ratePerS);
+		await load.firstAcknowledged(performance.now());
+		const other = await startRelay({ settings: { ...settings, AMQP_HEARTBEAT_S: "1" } });
+		const { code } = await within("the end", testMaxMs, other.exited);
+		expect(code).toBe(exitRefused);
+		expect(other.output()).toContain(`another cache serves ${namespace} at this broker: see AMQP_NAMESPACE`);
+		const posted = await load.stop();
+		expect(posted.filter(({ status }) => status !== 202)).toEqual([]);
+		await lab.drained();
+		const { findings } = await lab.audit(posted);
+		expect(findings).toEqual([]);
+	});
+
 	test("refused under way it says so, goes on trying, and is back when it is let in again", {
 		timeout: testMaxMs,
 	}, async () => {

@@ -14,6 +14,11 @@ export function deadLetterQueue(namespace: string): string {
 	return `${namespace}.rpc.dead-letters`;
 }
 
+/** Exclusive to the connection of the one that serves the namespace; no message ever goes there. */
+export function ownerQueue(namespace: string): string {
+	return `${namespace}.rpc.owner`;
+}
+
 /**
  * The queue of one process: answers come to it, and the frames of streams. Named here and not by the broker, so that whoever
  * is to answer can tell a mailbox of this deployment from any other queue that a message names.
