@@ -23,9 +23,11 @@ export interface ChannelOptions {
 export interface ChannelBounds extends PublisherBounds {
 	/** How long closing waits for confirms, ms: they never come while the broker takes no messages. */
 	readonly closeMs: number;
+	/** After so long it is told that the broker has not answered to what the channel needs, ms: a queue without a leader never does. */
+	readonly setUpSlowMs: number;
 }
 
-export const channelBounds: ChannelBounds = { ...publisherBounds, closeMs: 1_000 };
+export const channelBounds: ChannelBounds = { ...publisherBounds, closeMs: 1_000, setUpSlowMs: 5_000 };
 
 export type OnDelivery = (delivery: Delivery) => void;
 
@@ -61,9 +63,11 @@ export interface ChannelPorts {
 	readonly clock: Clock;
 	/** Asked for when the channel was lost; does nothing where its connection was. */
 	readonly reopen: () => void;
+	/** Told when it takes long until it is open; that is waited for. */
+	readonly onSlow: (cause: Error) => void;
 }
 
-export function keepChannel(options: ChannelOptions, { counters, clock, reopen }: ChannelPorts): KeptChannel {
+export function keepChannel(options: ChannelOptions, { counters, clock, reopen, onSlow }: ChannelPorts): KeptChannel {
 	const bounds = { ...channelBounds, ...options.bounds };
 	const publisher = createPublisher(bounds, counters);
 	let session: ChannelSession | undefined;
@@ -86,7 +90,8 @@ export function keepChannel(options: ChannelOptions, { counters, clock, reopen }
 		const channel = await model.createConfirmChannel();
 		ignoreAfterClose(model, channel);
 		let cause: Error | undefined;
-		const opened = createSession(channel, counters, (error) => {
+		const unanswered = new Set<string>();
+		const opened = createSession(channel, counters, unanswered, (error) => {
 			cause ??= error;
 			channel.close().catch(() => {
 				// It has gone already, and that is what was wanted.
@@ -110,7 +115,15 @@ export function keepChannel(options: ChannelOptions, { counters, clock, reopen }
 			options.onLost?.(error);
 			if (!closed) reopen();
 		});
-		await Promise.race([setUp(channel, opened), lost]);
+		const cancelSlow = clock.after(bounds.setUpSlowMs, () => {
+			const [queue] = unanswered;
+			onSlow(new Error(queue === undefined ? "the broker does not answer" : `the queue ${queue} does not answer`));
+		});
+		try {
+			await Promise.race([setUp(channel, opened), lost]);
+		} finally {
+			cancelSlow();
+		}
 		if (closed) return opened.reopen(new Error("closed"));
 		session = opened;
 		publisher.attach(channel, frameMaxOf(model));
@@ -152,6 +165,8 @@ export function keepChannel(options: ChannelOptions, { counters, clock, reopen }
 function createSession(
 	channel: ConfirmChannel,
 	counters: AmqpCounters,
+	/** The queues that were asked to deliver, and have not answered. */
+	unanswered: Set<string>,
 	reopen: ChannelSession["reopen"],
 ): ChannelSession {
 	let open = true;
@@ -182,7 +197,10 @@ function createSession(
 					reject: (requeue) => settle(() => channel.reject(message, requeue)),
 				});
 			};
-			return (await channel.consume(queue, onMessage, { noAck })).consumerTag;
+			unanswered.add(queue);
+			const { consumerTag } = await channel.consume(queue, onMessage, { noAck });
+			unanswered.delete(queue);
+			return consumerTag;
 		},
 	};
 }

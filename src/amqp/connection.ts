@@ -162,6 +162,7 @@ export function connectAmqp(
 					counters.channelsClosed++;
 					pause(pauseAfterMs(0), () => openChannel(channel, 0));
 				},
+				onSlow: (cause) => onFault(cause, "a channel to the broker is not set up yet"),
 			});
 			channels.add(channel);
 			channel.setBlocked(blocked);
