@@ -36,6 +36,8 @@ export interface Broker {
 export interface BrokerPorts extends Pick<ServeOptions, "routes" | "interceptors"> {
 	readonly clock: Clock;
 	readonly store: Store;
+	/** Told when another cache has taken the namespace over while the broker was away: this one takes no requests any more. */
+	readonly fail: (cause: unknown) => void;
 }
 
 /** Unary requests that wait together are begun together, and so share a commit. */
@@ -46,7 +48,7 @@ const drainPart = 0.5;
 
 /** A broker closes a connection that has gone without a word within so many of its heartbeats. */
 const heartbeatsToNotice = 3;
-/** How long a start waits for such a one of another cache at most, ms. */
+/** How long such a one of another cache is waited for at most, ms. */
 const ownWaitMaxMs = 30_000;
 
 const none: Broker = {
@@ -60,31 +62,28 @@ const none: Broker = {
 export async function openBroker(settings: BrokerSettings, log: Logger, ports: BrokerPorts): Promise<Broker> {
 	const { carrier, events, amqpNamespace: namespace, amqpConcurrency: concurrency, closeMs } = settings;
 	if (carrier !== "amqp" && events !== "amqp") return none;
-	const { clock, store } = ports;
+	const { clock, store, fail } = ports;
 	const onFault = (error: unknown, what: string) => log.warn({ reason: String(error) }, what);
 	const { connection, address } = await connectBroker(settings, "cache", { clock, onFault });
 	// Events wait in the store for a broker that is not there; calls cannot come without it.
-	if (carrier === "amqp") {
-		await connection.ready();
-		await own();
-	}
+	if (carrier === "amqp") await connection.ready();
 	const server = carrier === "amqp" ? await serve() : undefined;
 	const announcing = events === "amqp" ? await announce() : undefined;
 
-	async function own() {
-		const { ownNamespace } = await import("../rpc/amqp/owner.ts");
+	async function serve() {
+		const { serveAmqp } = await import("../rpc/amqp/server.ts");
+		const { createOwner } = await import("../rpc/amqp/owner.ts");
 		const waitMs = Math.min(heartbeatsToNotice * settings.amqpHeartbeatS * 1000, ownWaitMaxMs);
+		const owner = createOwner(namespace, clock, waitMs);
 		try {
-			await ownNamespace(connection, namespace, clock, waitMs);
+			const options = { ...ports, onFault, connection, namespace, concurrency, batches, own: owner.own };
+			const serving = await Promise.race([serveAmqp(options), owner.refused]);
+			owner.refused.catch(fail);
+			return serving;
 		} catch (refusal) {
 			await connection.close();
 			throw refusal;
 		}
-	}
-
-	async function serve() {
-		const { serveAmqp } = await import("../rpc/amqp/server.ts");
-		return serveAmqp({ ...ports, onFault, connection, namespace, concurrency, batches });
 	}
 
 	async function announce() {

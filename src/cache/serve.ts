@@ -94,7 +94,7 @@ export async function serveCache(
 			for (const name of ["", ...names]) health.set(name, serving);
 		},
 		async listen(routes, store) {
-			const broker = await openBroker(settings, log, { routes, interceptors, clock, store });
+			const broker = await openBroker(settings, log, { routes, interceptors, clock, store, fail });
 			const server = await serveHttp2({
 				routes(router) {
 					routes(router);

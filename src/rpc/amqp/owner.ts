@@ -1,5 +1,5 @@
 // One cache serves a namespace: two would share the requests, and each be asked about payments that only the other one knows.
-import type { AmqpConnection } from "../../amqp/connection.ts";
+import type { ConfirmChannel } from "amqplib";
 import type { Clock } from "../../clock.ts";
 import { Refusal } from "../../refusal.ts";
 import { ownerQueue } from "./names.ts";
@@ -7,38 +7,41 @@ import { ownerQueue } from "./names.ts";
 /** AMQP 0-9-1: the queue is another connection's alone. */
 const resourceLocked = 405;
 
-/**
- * Resolves once this connection owns the namespace, as it does until it closes. Rejects with a Refusal where another one has
- * owned it for `waitMs`: so long the broker may take for connected one that has gone without a word.
- */
-export async function ownNamespace(
-	connection: AmqpConnection,
-	namespace: string,
-	clock: Clock,
-	waitMs: number,
-): Promise<void> {
+export interface Owner {
+	/**
+	 * Resolves once the channel's connection owns the namespace, as it does until it closes; rejects where another one does.
+	 * To be asked on each new channel before requests are taken there, and asked again where it rejects.
+	 */
+	own(channel: ConfirmChannel): Promise<void>;
+	/**
+	 * Rejects with a Refusal where another connection has owned it for `waitMs`: so long the broker may take for connected one
+	 * that has gone without a word.
+	 */
+	readonly refused: Promise<never>;
+}
+
+export function createOwner(namespace: string, clock: Clock, waitMs: number): Owner {
 	const refused = Promise.withResolvers<never>();
 	let lockedSinceMs: number | undefined;
 
-	function meetOther(error: unknown): void {
+	function meetOther(): void {
 		const nowMs = clock.monotonic();
-		lockedSinceMs =
-			(error as { readonly code?: unknown }).code === resourceLocked ? (lockedSinceMs ?? nowMs) : undefined;
-		if (lockedSinceMs !== undefined && nowMs - lockedSinceMs >= waitMs)
+		lockedSinceMs ??= nowMs;
+		if (nowMs - lockedSinceMs >= waitMs)
 			refused.reject(new Refusal(`another cache serves ${namespace} at this broker: see AMQP_NAMESPACE and AMQP_URL`));
 	}
 
-	// Declared anew with each connection: after a loss nothing waits for it.
-	const channel = connection.channel({
-		prefetch: 1,
-		async setup(session) {
+	return {
+		async own(channel) {
 			try {
-				await session.channel.assertQueue(ownerQueue(namespace), { exclusive: true, durable: false });
+				await channel.assertQueue(ownerQueue(namespace), { exclusive: true, durable: false });
 			} catch (error) {
-				meetOther(error);
+				if ((error as { readonly code?: unknown }).code === resourceLocked) meetOther();
+				else lockedSinceMs = undefined;
 				throw error;
 			}
+			lockedSinceMs = undefined;
 		},
-	});
-	await Promise.race([channel.ready(), refused.promise]);
+		refused: refused.promise,
+	};
 }

@@ -30,6 +30,8 @@ export interface AmqpServeOptions extends Omit<ServeOptions, "addresses"> {
 	/** Methods whose requests are gathered, by their paths. */
 	readonly batches?: Readonly<Record<string, BatchRule>>;
 	readonly bounds?: Partial<AmqpRpcBounds>;
+	/** Asked on each new channel: requests are taken there once it resolves. What it throws ends the channel, and it is tried again. */
+	readonly own?: (channel: ConfirmChannel) => Promise<void>;
 }
 
 export interface AmqpRpcServer extends RpcServer {
@@ -46,7 +48,7 @@ export interface AmqpRpcServer extends RpcServer {
 const defaultConcurrency = 256;
 
 export async function serveAmqp(options: AmqpServeOptions): Promise<AmqpRpcServer> {
-	const { connection, namespace, clock, onFault, concurrency = defaultConcurrency, batches = {} } = options;
+	const { connection, namespace, clock, onFault, concurrency = defaultConcurrency, batches = {}, own } = options;
 	const bounds = { ...amqpRpcBounds, ...options.bounds };
 	const counters = createAmqpRpcCounters();
 	const handlers = new Map(createHandlers(options).map((handler) => [handler.requestPath, handler]));
@@ -89,6 +91,7 @@ export async function serveAmqp(options: AmqpServeOptions): Promise<AmqpRpcServe
 	const requests = connection.channel({
 		prefetch: concurrency,
 		async setup(session) {
+			await own?.(session.channel);
 			await declareDeadLetters(session.channel, namespace, bounds);
 			const queues = await Promise.all(
 				services.map((service) => declareRequests(session.channel, namespace, service, bounds)),

@@ -1,32 +1,36 @@
 // Who serves a namespace: one connection at a time.
 import { expect, onTestFinished, test } from "vitest";
-import { type AmqpConnection, connectAmqp } from "../../../src/amqp/connection.ts";
 import { systemClock } from "../../../src/clock.ts";
 import { Refusal } from "../../../src/refusal.ts";
-import { ownNamespace } from "../../../src/rpc/amqp/owner.ts";
-import { brokerInstalled, sharedBrokerUrl } from "../../amqp/broker.ts";
-import { amqpSettings } from "../../amqp/settings.ts";
+import { createOwner } from "../../../src/rpc/amqp/owner.ts";
+import { brokerInstalled } from "../../amqp/broker.ts";
+import { createCarrierLab } from "../carrier-service.ts";
+import { type AmqpLab, createAmqpLab } from "./lab.ts";
 
-function connect(): AmqpConnection {
-	const ports = { clock: systemClock, random: Math.random, onFault() {} };
-	const connection = connectAmqp(amqpSettings(sharedBrokerUrl()), "test", ports);
-	onTestFinished(() => connection.close());
-	return connection;
+function createLab(): AmqpLab {
+	const lab = createAmqpLab();
+	onTestFinished(() => lab.close());
+	return lab;
 }
 
 test.skipIf(!brokerInstalled)(
 	"a namespace is its owner's until that one's connection closes: who comes meanwhile waits, and is refused after a while",
 	async () => {
-		const namespace = `test-${crypto.randomUUID()}`;
-		const [first, second, third] = [connect(), connect(), connect()];
-		await ownNamespace(first, namespace, systemClock, 0);
-		await ownNamespace(third, `${namespace}-other`, systemClock, 0);
-		await expect(ownNamespace(second, namespace, systemClock, 100)).rejects.toThrow(
+		const { routes } = createCarrierLab();
+		const [first, second, third] = [createLab(), createLab(), createLab()];
+		const { namespace } = first;
+		const ownerOf = (name: string, waitMs: number) => createOwner(name, systemClock, waitMs);
+		const { connection } = await first.serve({ routes, own: ownerOf(namespace, 0).own });
+		await third.serve({ routes, namespace: `${namespace}-other`, own: ownerOf(`${namespace}-other`, 0).own });
+		const late = ownerOf(namespace, 100);
+		const never = second.serve({ routes, namespace, own: late.own });
+		never.catch(() => {});
+		await expect(late.refused).rejects.toThrow(
 			new Refusal(`another cache serves ${namespace} at this broker: see AMQP_NAMESPACE and AMQP_URL`),
 		);
+		const next = third.serve({ routes, namespace, own: ownerOf(namespace, 60_000).own });
 		await second.close();
-		const next = ownNamespace(third, namespace, systemClock, 60_000);
-		await first.close();
+		await connection.close();
 		await next;
 	},
 );
