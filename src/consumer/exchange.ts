@@ -111,5 +111,5 @@ class Handler implements Dispatcher.DispatchHandler {
 
 /** An answer in any other coding goes on until its connection ends. One header comes as text, several as a list. */
 function endsInChunks(transferEncoding: unknown): boolean {
-	return transferEncoding !== undefined && /(?:^|[\t ,])chunked[\t ]*$/i.test(String(transferEncoding));
+	return transferEncoding !== undefined && /(?:^|,)[\t ]*chunked[\t ]*$/i.test(String(transferEncoding));
 }

@@ -99,14 +99,20 @@ test("a 500 that was cut before its body could come, or that ends with its line,
 	expect((await chargeAt(cut(chunked))).kind).toBe("unknown");
 	expect((await chargeAt(cut("HTTP/1.0 500 Oops\r\n\r\n"))).kind).toBe("unknown");
 	expect((await chargeAt(cut("HTTP/1.1 500 Oops\r\nContent-"))).kind).toBe("unknown");
-	for (const coding of ["gzip", "identity", "chunked, gzip", "unchunked"]) {
+	for (const coding of ["gzip", "identity", "chunked, gzip", "unchunked", "gzip chunked", "x;y= chunked"]) {
 		const coded = `HTTP/1.1 500 Oops\r\nTransfer-Encoding: ${coding}\r\n\r\n`;
 		expect((await chargeAt(cut(coded))).kind, coding).toBe("unknown");
 	}
 });
 
 test("a transfer coding that ends in chunks tells its end, however it is written", async () => {
-	for (const coding of ["Chunked", "gzip, chunked", "gzip\r\nTransfer-Encoding: chunked "]) {
+	for (const coding of [
+		"Chunked",
+		"gzip, chunked",
+		"gzip,chunked",
+		"gzip ,\tchunked",
+		"gzip\r\nTransfer-Encoding: chunked ",
+	]) {
 		const coded = `HTTP/1.1 500 Oops\r\nTransfer-Encoding: ${coding}\r\n\r\n0\r\n\r\n`;
 		expect(await chargeAt((socket) => socket.write(coded)), coding).toEqual({ kind: "not_charged", why: "failing" });
 	}
