@@ -29,6 +29,8 @@ export interface StreamOptions<Item, Outcome, I extends DescMessage, O extends D
 export interface BatchStream<Item, Outcome> {
 	/** Why it ended, and what it left unanswered, oldest first. */
 	readonly ended: Promise<{ readonly error: ConnectError; readonly left: Call<Item, Outcome>[] }>;
+	/** Batches under way. */
+	readonly unanswered: number;
 	/** To be called when calls wait: all of one turn go together. */
 	scheduleFlush(): void;
 	close(): void;
@@ -184,6 +186,9 @@ export function openBatchStream<Item, Outcome, I extends DescMessage, O extends 
 
 	return {
 		ended,
+		get unanswered() {
+			return underWay.size;
+		},
 		scheduleFlush,
 		close() {
 			endRequests();

@@ -26,7 +26,7 @@ export interface BatchBounds extends StreamBounds {
 	readonly backoffMaxMs: number;
 	/** The server away for longer, new calls are rejected at once with UNAVAILABLE; one at a time goes to see, ms. */
 	readonly failFastMs: number;
-	/** An opened stream that has not failed for so long counts as up without an answer; longer than connecting takes, ms. */
+	/** An opened stream that has not failed for so long, and owes no answer, counts as up; longer than connecting takes, ms. */
 	readonly steadyMs: number;
 }
 
@@ -151,7 +151,9 @@ export function createBatchClient<Item, Outcome, I extends DescMessage, O extend
 	/** Resolves to why the stream ended; what it left unanswered waits again. */
 	async function attempt(): Promise<ConnectError> {
 		stream = openBatchStream({ transport, batches, clock, bounds, calls, onAnswer: up });
-		const cancelSteady = clock.after(bounds.steadyMs, up);
+		const cancelSteady = clock.after(bounds.steadyMs, () => {
+			if (stream?.unanswered === 0) up();
+		});
 		const { error, left } = await stream.ended;
 		cancelSteady();
 		stream = undefined;

@@ -228,6 +228,20 @@ describe("cut streams", () => {
 		await lab.client.close(0);
 	});
 
+	test("a server that takes calls and answers none is gone once, and not back for as long as a stream to it stands", async () => {
+		const held = createHeld();
+		const lab = createBatchLab(held.handle, { stallMs: 500, steadyMs: 300, backoffMaxMs: 50 });
+		await lab.clock.settle();
+		for (let n = 0; n < 30; n++) {
+			lab.client.call(payment(n), { deadlineMs: 80 }).catch(() => {});
+			await lab.clock.settle();
+			await lab.clock.advance(100);
+		}
+		expect(lab.breaks).toHaveLength(1);
+		expect(lab.awayMs).toEqual([]);
+		await lab.client.close(0);
+	});
+
 	test("that the server is gone, and that it is back, is told of once each, however many calls there are meanwhile", async () => {
 		const lab = createBatchLab(acceptAll);
 		await lab.clock.settle();
