@@ -16,12 +16,13 @@ interface Options {
 /** Of /proc/PID/stat; the same on all that Linux runs on today. */
 const tickUs = 10_000;
 
+const countMax = 999_999_999;
 const { amqpUrl, brokerPid, calls, rounds } = new Command("compare")
 	.description("Has a token verified by another service, every way, and prints what each way costs.")
 	.option("--amqp-url <url>", "amqp://[user[:password]@]host[:port][/vhost]; without it AMQP is left out", amqpUrls())
 	.option("--broker-pid <pid>", "the broker's process, for its CPU; Linux")
-	.option("--calls <count>", "calls one after another; five times as many 64 at a time", integer(1, 1e9), 2_000)
-	.option("--rounds <count>", "turns of each way, whose medians are shown", integer(1, 1e9), 3)
+	.option("--calls <count>", "calls one after another; five times as many 64 at a time", integer(1, countMax), 2_000)
+	.option("--rounds <count>", "turns of each way, whose medians are shown", integer(1, countMax), 3)
 	.parse()
 	.opts<Options>();
 
