@@ -3,6 +3,7 @@ import type { ConfirmChannel, GetMessage, Options } from "amqplib";
 import type { AmqpConnection } from "../../amqp/connection.ts";
 import { headersAreWhole } from "../../amqp/header-frame.ts";
 import { PublishError, type PublishFailure } from "../../amqp/message.ts";
+import { closedFor } from "../../amqp/reply-code.ts";
 import { Refusal } from "../../refusal.ts";
 
 export interface DeadLetter {
@@ -93,14 +94,11 @@ export async function visitDeadLetters(options: DeadLetterOptions): Promise<Dead
 	return { seen, givenBack };
 }
 
-/** AMQP 0-9-1: what the broker says of a queue that is not there. */
-const notFound = 404;
-
 async function lengthOf(channel: ConfirmChannel, queue: string): Promise<number> {
 	try {
 		return (await channel.checkQueue(queue)).messageCount;
 	} catch (error) {
-		if ((error as { readonly code?: unknown }).code !== notFound) throw error;
+		if (!closedFor(error, "notFound")) throw error;
 		throw new Refusal(`the broker has no queue ${queue}: see --queue, AMQP_NAMESPACE and AMQP_URL`);
 	}
 }

@@ -1,11 +1,9 @@
 // One cache serves a namespace: two would share the requests, and each be asked about payments that only the other one knows.
 import type { ConfirmChannel } from "amqplib";
+import { closedFor } from "../../amqp/reply-code.ts";
 import type { Clock } from "../../clock.ts";
 import { Refusal } from "../../refusal.ts";
 import { ownerQueue } from "./names.ts";
-
-/** AMQP 0-9-1: the queue is another connection's alone. */
-const resourceLocked = 405;
 
 export interface Owner {
 	/**
@@ -36,7 +34,8 @@ export function createOwner(namespace: string, clock: Clock, waitMs: number): Ow
 			try {
 				await channel.assertQueue(ownerQueue(namespace), { exclusive: true, durable: false });
 			} catch (error) {
-				if ((error as { readonly code?: unknown }).code === resourceLocked) meetOther();
+				// The queue is another connection's alone.
+				if (closedFor(error, "resourceLocked")) meetOther();
 				else lockedSinceMs = undefined;
 				throw error;
 			}
