@@ -4,7 +4,7 @@ import { once } from "node:events";
 import { createInterface } from "node:readline";
 import { text } from "node:stream/consumers";
 import { expect, onTestFinished, test } from "vitest";
-import { sendSignal } from "../src/runtime.ts";
+import { onDeno, sendSignal } from "../src/runtime.ts";
 
 const signals = ["SIGTERM", "SIGINT", "SIGHUP"] as const;
 const module = new URL("../src/service-process.ts", import.meta.url).href;
@@ -16,7 +16,7 @@ function run(start: string) {
 		const settings = { name: "one", supervised: false, stopMs: 60_000, logLevel: "info", logFormat: "json" };
 		setInterval(() => {}, 1_000);
 		await runServiceProcess({ ...settings, async start(log, fail) { ${start} } });`;
-	const words = "Deno" in globalThis ? ["eval", script] : ["--input-type=module", "-e", script];
+	const words = onDeno ? ["eval", script] : ["--input-type=module", "-e", script];
 	const child = spawn(process.execPath, words, { stdio: ["ignore", "pipe", "pipe"] });
 	const exited = once(child, "exit") as Promise<[code: number | null, signal: string | null]>;
 	onTestFinished(async () => {

@@ -6,6 +6,7 @@ import { PassThrough } from "node:stream";
 import { expect, onTestFinished, test } from "vitest";
 import { type Clock, systemClock } from "../src/clock.ts";
 import type { Logger } from "../src/log.ts";
+import { onDeno } from "../src/runtime.ts";
 import { exitRefused, type ServiceSpec, supervise } from "../src/supervisor.ts";
 
 /** Says that it is ready, and runs until its input ends. */
@@ -16,7 +17,7 @@ const tenacious = "console.log('ready'); setInterval(() => {}, 1_000);";
 
 function service(name: string, script: string): ServiceSpec {
 	// Deno's `-e` is `eval`.
-	const run = "Deno" in globalThis ? ["eval"] : ["-e"];
+	const run = onDeno ? ["eval"] : ["-e"];
 	return { name, command: [process.execPath, ...run, script], env: {} };
 }
 

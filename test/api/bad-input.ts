@@ -1,5 +1,6 @@
 // The table of bad input as data, and the raw exchange that sends it: runs against the API alone and against a whole relay.
 import { connect } from "node:net";
+import { onDeno } from "../../src/runtime.ts";
 
 /** What one connection sends, and what must come back on it. */
 export interface BadInput {
@@ -108,7 +109,7 @@ function bodies(): BadInput[] {
 			name: "endless chunk extensions",
 			send: () => chunked(`2;${"x".repeat(40_000)}\r\n{}\r\n0\r\n\r\n`),
 			// Deno does not bound them; what it reads of the body is judged all the same.
-			...("Deno" in globalThis
+			...(onDeno
 				? { statuses: [400], problem: "invalid-payment", fields: ["#/correlationId", "#/amount"] }
 				: { statuses: [413], problem: "body-too-large" }),
 		},

@@ -5,12 +5,12 @@ import { createServer } from "node:net";
 import { promisify } from "node:util";
 import { expect, onTestFinished, test } from "vitest";
 import { freePorts } from "../../src/bench/free-ports.ts";
+import { onDeno } from "../../src/runtime.ts";
 import { projectRoot, runtimeCommand } from "../system/relay.ts";
 
 const run = promisify(execFile);
 const processes = 6;
 const perProcess = 40;
-const onDeno = "Deno" in globalThis;
 
 test("processes that ask at the same time are given different ports", async () => {
 	// Each stays until all have asked, as those do that start servers on what they were given.

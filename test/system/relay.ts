@@ -10,6 +10,7 @@ import { createConnectTransport } from "@connectrpc/connect-node";
 import { request } from "undici";
 import { freePorts } from "../../src/bench/free-ports.ts";
 import { StatsService } from "../../src/gen/payrelay/v1/stats_service_pb.ts";
+import { onDeno } from "../../src/runtime.ts";
 import { childrenOf, isAlive, signal } from "./processes.ts";
 import { until, within } from "./until.ts";
 
@@ -17,8 +18,9 @@ export const projectRoot = fileURLToPath(new URL("../..", import.meta.url));
 export const mainModule = join(projectRoot, "src/main.ts");
 
 /** The runtime that runs the tests runs the relay too. */
-export const runtimeCommand: readonly [string, ...string[]] =
-	"Deno" in globalThis ? [process.execPath, "run", "-A"] : [process.execPath];
+export const runtimeCommand: readonly [string, ...string[]] = onDeno
+	? [process.execPath, "run", "-A"]
+	: [process.execPath];
 
 /** How long everything may take to be ready, and to stop, ms. */
 const readyMaxMs = 30_000;

@@ -24,6 +24,7 @@ test.skipIf(!brokerInstalled)(
 		await third.serve({ routes, namespace: `${namespace}-other`, own: ownerOf(`${namespace}-other`, 0).own });
 		const late = ownerOf(namespace, 100);
 		const never = second.serve({ routes, namespace, own: late.own });
+		// It ends with its lab, below.
 		never.catch(() => {});
 		await expect(late.refused).rejects.toThrow(
 			new Refusal(`another cache serves ${namespace} at this broker: see AMQP_NAMESPACE and AMQP_URL`),

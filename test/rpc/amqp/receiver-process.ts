@@ -2,6 +2,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
+import { runtimeCommand } from "../../system/relay.ts";
 
 export interface ReceiverOptions {
 	readonly url: string;
@@ -20,11 +21,11 @@ export interface Receiver {
 }
 
 const script = new URL("receiver.ts", import.meta.url).pathname;
-const runtimeArguments = "Deno" in globalThis ? ["run", "-A"] : [];
+const [program, ...run] = runtimeCommand;
 
 /** Resolves once it serves. */
 export async function startReceiver(options: ReceiverOptions): Promise<Receiver> {
-	const child: ChildProcess = spawn(process.execPath, [...runtimeArguments, script, JSON.stringify(options)], {
+	const child: ChildProcess = spawn(program, [...run, script, JSON.stringify(options)], {
 		stdio: ["ignore", "pipe", "inherit"],
 	});
 	const ended = once(child, "exit");
